@@ -1,0 +1,309 @@
+// Package conf is the configuration file: one struct per part, every default in Default, every check in Validate.
+// It never opens a socket or a database and never changes a running part; cmd/keepwatch loads it and hands each
+// part its own struct.
+package conf
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole file. Every key has a default: an empty file is valid.
+type Config struct {
+	Cluster string `yaml:"cluster" doc:"name of the cluster that this host belongs to"`
+	Host    string `yaml:"host" doc:"name of this host; the system's own when empty"`
+	Log     Log    `yaml:"log"`
+
+	Database  Database  `yaml:"database"`
+	Bus       Bus       `yaml:"bus"`
+	Collector Collector `yaml:"collector"`
+	Extractor Extractor `yaml:"extractor"`
+	Alerter   Alerter   `yaml:"alerter"`
+	HAAgent   HAAgent   `yaml:"haagent"`
+	UI        UI        `yaml:"ui"`
+}
+
+// Log is how the process logs to standard error.
+type Log struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error"`
+	Format string `yaml:"format" doc:"text or json"`
+}
+
+// Database is the Postgres that keeps everything.
+type Database struct {
+	URL      string `yaml:"url" doc:"postgres://… of a server you run; empty: a private server under the data folder"`
+	MaxConns int    `yaml:"max_conns" doc:"connections of this process, 4 to 200"`
+}
+
+// Bus is the NATS JetStream between extractor, writer and alerter.
+type Bus struct {
+	URL      string `yaml:"url" doc:"nats://… of a cluster you run; empty: a server inside this process, on disk under the data folder"`
+	MaxBytes int64  `yaml:"max_bytes" doc:"bytes kept on the bus while the database is away; the oldest are dropped and counted past it"`
+}
+
+// Key seals native frames and the state stream. The first key listed sends; all are accepted.
+type Key struct {
+	ID   int    `yaml:"id" doc:"1 to 255, the same on every node"`
+	File string `yaml:"file" doc:"file that holds the key: 64 hexadecimal digits"`
+}
+
+// Collector runs the probes, shares what they see and serves the cluster's state.
+type Collector struct {
+	Interval  time.Duration `yaml:"interval" doc:"how often probes run unless they say otherwise, 1s to 1h"`
+	HostDmax  time.Duration `yaml:"host_dmax" doc:"a host silent for longer is forgotten"`
+	Keys      []Key         `yaml:"keys" doc:"frame keys; empty: one made at first start in the data folder"`
+	Native    Native        `yaml:"native"`
+	Gmond     Gmond         `yaml:"gmond"`
+	Serve     Serve         `yaml:"serve"`
+	MaxHosts  int           `yaml:"max_hosts" doc:"hosts held in soft state"`
+	MaxSeries int           `yaml:"max_series" doc:"series held in soft state, of one host"`
+	MaxBytes  int64         `yaml:"max_bytes" doc:"bytes of the last minutes' history"`
+	Probes    Probes        `yaml:"probes"`
+}
+
+// Native is the channel of sealed frames.
+type Native struct {
+	Group     string   `yaml:"group" doc:"multicast group and port; empty: none"`
+	Interface string   `yaml:"interface" doc:"interface of the multicast group; empty: the one of the default route, else loopback"`
+	TTL       int      `yaml:"ttl" doc:"multicast hops, 1 to 255"`
+	Listen    string   `yaml:"listen" doc:"address for unicast frames; empty: none"`
+	SendTo    []string `yaml:"send_to" doc:"unicast receivers, host:port"`
+	Payload   int      `yaml:"payload" doc:"bytes of one datagram at most, 576 to 8900"`
+}
+
+// Gmond is the channel of Ganglia's own packets, which are plain: they are taken only from the networks listed.
+type Gmond struct {
+	Group      string   `yaml:"group" doc:"multicast group and port; empty: none"`
+	Interface  string   `yaml:"interface" doc:"as of native"`
+	Listen     string   `yaml:"listen" doc:"address for unicast packets; empty: none"`
+	AcceptFrom []string `yaml:"accept_from" doc:"networks whose packets count, as 10.0.0.0/8; 'local' is this host's own addresses"`
+}
+
+// Serve is where extractors fetch the cluster's state.
+type Serve struct {
+	Listen string `yaml:"listen" doc:"tcp address of the state stream; empty: none"`
+}
+
+// Probes are the sources that this host reads.
+type Probes struct {
+	Host    HostProbe      `yaml:"host"`
+	HAProxy []HAProxyProbe `yaml:"haproxy"`
+	VRRP    VRRPProbe      `yaml:"vrrp"`
+	SNMP    []SNMPProbe    `yaml:"snmp"`
+}
+
+// HostProbe reads this host's own CPU, memory, disks, I/O, processes and network.
+type HostProbe struct {
+	Enabled  bool          `yaml:"enabled"`
+	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+}
+
+// HAProxyProbe reads one HAProxy by its stats socket.
+type HAProxyProbe struct {
+	Name     string        `yaml:"name" doc:"label proxy_instance of its series; empty: haproxy"`
+	Socket   string        `yaml:"socket" doc:"path of the stats socket"`
+	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+}
+
+// VRRPProbe reads our own HA agent and listens to the advertisements of anybody.
+type VRRPProbe struct {
+	Agent    string        `yaml:"agent" doc:"socket of the HA agent; empty: haagent.sock in the data folder when haagent is configured"`
+	Listen   []string      `yaml:"listen" doc:"interfaces on which advertisements are heard passively; needs CAP_NET_RAW"`
+	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+}
+
+// SNMPProbe reads system and IF-MIB of one device.
+type SNMPProbe struct {
+	Host          string        `yaml:"host" doc:"name under which the device's series are kept; empty: the target's"`
+	Target        string        `yaml:"target" doc:"host or host:port"`
+	Version       string        `yaml:"version" doc:"1, 2c or 3"`
+	CommunityFile string        `yaml:"community_file" doc:"file that holds the community; empty: public"`
+	User          string        `yaml:"user" doc:"version 3"`
+	AuthProtocol  string        `yaml:"auth_protocol" doc:"md5, sha, sha256 or sha512"`
+	AuthFile      string        `yaml:"auth_file" doc:"file that holds the authentication pass phrase"`
+	PrivProtocol  string        `yaml:"priv_protocol" doc:"des, aes, aes192 or aes256"`
+	PrivFile      string        `yaml:"priv_file" doc:"file that holds the privacy pass phrase"`
+	Interval      time.Duration `yaml:"interval" doc:"0: the collector's"`
+	Timeout       time.Duration `yaml:"timeout" doc:"of one request"`
+	Retries       int           `yaml:"retries"`
+}
+
+// Extractor pulls from collectors, stores and answers queries.
+type Extractor struct {
+	Clusters []Cluster `yaml:"clusters" doc:"where each cluster's state is fetched; empty: this host's own collector"`
+	Storage  Storage   `yaml:"storage"`
+	Query    Query     `yaml:"query"`
+}
+
+// Cluster lists the aggregators of one cluster, in order of preference.
+type Cluster struct {
+	Name       string   `yaml:"name"`
+	Collectors []string `yaml:"collectors" doc:"host:port of state streams"`
+}
+
+// Storage bounds what is kept.
+type Storage struct {
+	Retention time.Duration `yaml:"retention" doc:"how long raw samples are kept, at least 24h"`
+	Flush     time.Duration `yaml:"flush" doc:"a batch is committed at the latest after this, 100ms to 10s"`
+}
+
+// Query bounds what one PromQL query may cost.
+type Query struct {
+	Timeout    time.Duration `yaml:"timeout"`
+	MaxSamples int           `yaml:"max_samples" doc:"samples in memory of one query"`
+	Lookback   time.Duration `yaml:"lookback" doc:"how old the newest sample may be to count as the present one"`
+}
+
+// Alerter judges samples and notifies.
+type Alerter struct {
+	SMTP      SMTP          `yaml:"smtp"`
+	SMS       SMSGateway    `yaml:"sms"`
+	NoDataFor time.Duration `yaml:"no_data_for" doc:"a series that a threshold watched and that sends nothing for this long is UNKNOWN"`
+	Repeat    time.Duration `yaml:"repeat" doc:"an unacknowledged problem is told again after this; 0: never"`
+}
+
+// SMTP is the mail server that notifications leave by.
+type SMTP struct {
+	Address      string        `yaml:"address" doc:"host:port; empty: mail cannot be sent"`
+	From         string        `yaml:"from"`
+	User         string        `yaml:"user"`
+	PasswordFile string        `yaml:"password_file"`
+	TLS          string        `yaml:"tls" doc:"starttls (when offered), require, implicit or none"`
+	Timeout      time.Duration `yaml:"timeout"`
+}
+
+// SMSGateway is the HTTP gateway that short messages leave by. In URL, body and header values, {{.To}}, {{.Text}},
+// {{.ID}} and {{.Secret}} stand for the number, the message, the notification's id and the content of secret_file;
+// the functions query and json escape for a URL and for a JSON string.
+type SMSGateway struct {
+	URL        string            `yaml:"url" doc:"template; empty: short messages cannot be sent"`
+	Method     string            `yaml:"method" doc:"GET or POST"`
+	Body       string            `yaml:"body" doc:"template"`
+	Headers    map[string]string `yaml:"headers"`
+	SecretFile string            `yaml:"secret_file"`
+	Success    string            `yaml:"success" doc:"regular expression that the answer's body must match; empty: any 2xx answer is success"`
+	Timeout    time.Duration     `yaml:"timeout"`
+}
+
+// HAAgent runs VRRP and the proxy of this host. It is off without instances.
+type HAAgent struct {
+	Instances []Instance `yaml:"instances"`
+	Tracks    []Track    `yaml:"tracks"`
+	Proxy     Proxy      `yaml:"proxy"`
+	Lease     Lease      `yaml:"lease"`
+}
+
+// Lease is how long an address outlives an agent that was killed.
+type Lease struct {
+	Lifetime time.Duration `yaml:"lifetime" doc:"valid lifetime that the kernel holds for a VIP, renewed every half; 2s to 60s"`
+}
+
+// Instance is one VRRP virtual router.
+type Instance struct {
+	Name         string         `yaml:"name"`
+	Interface    string         `yaml:"interface"`
+	VRID         int            `yaml:"vrid" doc:"1 to 255"`
+	Version      int            `yaml:"version" doc:"3"`
+	Priority     int            `yaml:"priority" doc:"1 to 254, 255 for the owner of the addresses"`
+	Interval     time.Duration  `yaml:"interval" doc:"advertisement interval, 10ms to 40.95s in steps of 10ms"`
+	NoPreempt    bool           `yaml:"nopreempt" doc:"do not take over from a master of lower priority"`
+	PreemptDelay time.Duration  `yaml:"preempt_delay"`
+	Addresses    []netip.Prefix `yaml:"addresses" doc:"virtual addresses with prefix length, 10.0.0.100/24"`
+	Track        []TrackUse     `yaml:"track"`
+	Checksum     string         `yaml:"checksum" doc:"keepalived (with pseudo-header) or rfc9568 (without), IPv4 only"`
+}
+
+// TrackUse is how a track moves an instance.
+type TrackUse struct {
+	Name   string `yaml:"name"`
+	Weight int    `yaml:"weight" doc:"added while up when positive, subtracted while down when negative, -253 to 253; 0: FAULT while down"`
+}
+
+// Track is something whose health moves priorities.
+type Track struct {
+	Name    string `yaml:"name"`
+	Process string `yaml:"process" doc:"name of the executable that must run"`
+}
+
+// Proxy is the HAProxy that the agent runs, off without frontends and without config_file.
+type Proxy struct {
+	Engine     string     `yaml:"engine" doc:"haproxy"`
+	Binary     string     `yaml:"binary" doc:"path; empty: found by name"`
+	ConfigFile string     `yaml:"config_file" doc:"an own haproxy.cfg used as it is; empty: rendered from frontends and backends"`
+	MaxConn    int        `yaml:"maxconn"`
+	Frontends  []Frontend `yaml:"frontends"`
+	Backends   []Backend  `yaml:"backends"`
+}
+
+// Frontend is where clients come in.
+type Frontend struct {
+	Name    string   `yaml:"name"`
+	Mode    string   `yaml:"mode" doc:"http or tcp"`
+	Bind    []string `yaml:"bind" doc:"address:port; an address that is a VIP may be bound before it is held"`
+	Backend string   `yaml:"backend"`
+}
+
+// Backend is a set of servers.
+type Backend struct {
+	Name    string   `yaml:"name"`
+	Mode    string   `yaml:"mode" doc:"http or tcp"`
+	Balance string   `yaml:"balance" doc:"roundrobin, leastconn, source or first"`
+	Check   Check    `yaml:"check"`
+	Servers []Server `yaml:"servers"`
+}
+
+// Check is how a backend's servers are checked.
+type Check struct {
+	Path     string        `yaml:"path" doc:"HTTP path; empty: a TCP connection"`
+	Interval time.Duration `yaml:"interval"`
+	Rise     int           `yaml:"rise"`
+	Fall     int           `yaml:"fall"`
+}
+
+// Server is one server of a backend.
+type Server struct {
+	Name    string `yaml:"name"`
+	Address string `yaml:"address" doc:"host:port"`
+	Weight  int    `yaml:"weight" doc:"0 to 256; default 100"`
+	Backup  bool   `yaml:"backup"`
+}
+
+// UI is the web app and its API.
+type UI struct {
+	Listen        string        `yaml:"listen"`
+	URL           string        `yaml:"url" doc:"address under which people reach the web app, for links in mails; empty: http:// and listen"`
+	Session       time.Duration `yaml:"session" doc:"a session ends after this long without use"`
+	SecureCookies bool          `yaml:"secure_cookies" doc:"cookies only over https; on when url is https"`
+}
+
+// Default is the configuration of an empty file. Host is left empty: Load fills it with the system's name.
+func Default() Config {
+	return Config{
+		Cluster:  "default",
+		Log:      Log{Level: "info", Format: "text"},
+		Database: Database{MaxConns: 16},
+		Bus:      Bus{MaxBytes: 4 << 30},
+		Collector: Collector{
+			Interval: 15 * time.Second, HostDmax: 24 * time.Hour,
+			Native:   Native{Group: "239.2.11.72:8660", TTL: 1, Payload: 1400},
+			Gmond:    Gmond{Group: "239.2.11.71:8649", AcceptFrom: []string{"local"}},
+			Serve:    Serve{Listen: "127.0.0.1:8660"},
+			MaxHosts: 20_000, MaxSeries: 20_000, MaxBytes: 512 << 20,
+			Probes: Probes{Host: HostProbe{Enabled: true}},
+		},
+		Extractor: Extractor{
+			Storage: Storage{Retention: 14 * 24 * time.Hour, Flush: time.Second},
+			Query:   Query{Timeout: 30 * time.Second, MaxSamples: 20_000_000, Lookback: 5 * time.Minute},
+		},
+		Alerter: Alerter{
+			SMTP:      SMTP{From: "keepwatch@localhost", TLS: "starttls", Timeout: 20 * time.Second},
+			SMS:       SMSGateway{Method: "GET", Timeout: 20 * time.Second},
+			NoDataFor: 2 * time.Minute, Repeat: 4 * time.Hour,
+		},
+		HAAgent: HAAgent{
+			Lease: Lease{Lifetime: 2 * time.Second},
+			Proxy: Proxy{Engine: "haproxy", MaxConn: 2000},
+		},
+		UI: UI{Listen: "127.0.0.1:8080", Session: 12 * time.Hour},
+	}
+}
