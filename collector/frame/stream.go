@@ -1,0 +1,302 @@
+package frame
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The state stream, over TCP, integers big endian:
+//
+//	client  "KWS" · version 1 · key id · 16 bytes nonce · sealed(u64 client's time ms · u64 since ms)
+//	server  16 bytes nonce, then records for as long as the connection lasts
+//	record  u32 length of what follows · sealed(kind · u64 received ms · datagram, or u64 oldest ms of a heartbeat)
+//
+// The hello is sealed with HKDF(shared key, client's nonce), the records with HKDF(shared key, both nonces) and the
+// number of the record as AES-GCM nonce, their length as additional data: a record that was changed, left out,
+// repeated or recorded yesterday does not open. A hello that does not open is answered by closing.
+const (
+	streamMagic = "KWS"
+	streamNonce = 16
+	helloHead   = len(streamMagic) + 2 + streamNonce
+
+	// HelloSize is the length of a hello in bytes.
+	HelloSize = helloHead + 16 + tagLen
+
+	// Heartbeat is how often the server sends a record at the least. Without any record for twice as long the far
+	// side is dead.
+	Heartbeat = 500 * time.Millisecond
+
+	recordHead = 1 + 8
+	maxRecord  = maxBody + recordHead + tagLen
+
+	kindFrame     = 1
+	kindHeartbeat = 2
+
+	helloInfo  = "keepwatch stream hello v1"
+	recordInfo = "keepwatch stream records v1"
+)
+
+// Nonce is 16 random bytes, never used twice.
+type Nonce [streamNonce]byte
+
+// Hello is a client's request for a stream.
+type Hello struct {
+	Bytes [HelloSize]byte // to be written to the connection first
+
+	ring  *Keyring
+	nonce Nonce
+}
+
+// NewHello asks for every frame received since that time (the aggregator's clock, ms since the epoch; 0: all that
+// is held, at most 10 minutes). now is the client's clock, which the server requires within MaxSkew of its own.
+func NewHello(ring *Keyring, nonce Nonce, since int64, now time.Time) (*Hello, error) {
+	h := &Hello{ring: ring, nonce: nonce}
+	key := ring.sealing()
+	head := append(append(h.Bytes[:0], streamMagic...), version, key.id)
+	head = append(head, nonce[:]...)
+	var body [16]byte
+	binary.BigEndian.PutUint64(body[:8], uint64(now.UnixMilli()))
+	binary.BigEndian.PutUint64(body[8:], uint64(max(since, 0)))
+	aead, err := key.derive(nonce[:], helloInfo)
+	if err != nil {
+		return nil, err
+	}
+	var zero [nonceLen]byte // the key is this nonce's alone
+	aead.Seal(head, zero[:], body[:], head)
+	return h, nil
+}
+
+// Record is one record of a stream.
+type Record struct {
+	Received  int64 // aggregator's clock when the frame came, ms; of a heartbeat: when it was sent
+	Heartbeat bool  // nothing but a sign of life: everything received before Received has been sent
+	Oldest    int64 // of a heartbeat: the oldest frame that the aggregator holds, ms; a `since` before it has a gap
+	Frame     Frame // valid until the next Next
+	Err       error // the frame inside does not open (ErrUnknownKey, ErrSeal, ErrStale, ErrMalformed); the stream goes on
+}
+
+// maxCached bounds the boots whose keys a StreamReader keeps; past it all are derived anew.
+const maxCached = 65_536
+
+// StreamReader reads the server's side of a stream. It is not safe for concurrent use.
+type StreamReader struct {
+	r      io.Reader
+	hello  *Hello
+	aead   cipher.AEAD
+	count  uint64
+	nonce  [nonceLen]byte
+	head   [4]byte
+	sealed []byte
+	plain  []byte
+	unseal unsealer
+	boots  map[bootKey]*cached
+}
+
+// NewStreamReader reads what answers the hello. Give it a buffered reader, and set the connection's read deadline
+// before each Next to twice Heartbeat or more.
+func NewStreamReader(r io.Reader, hello *Hello) *StreamReader {
+	return &StreamReader{r: r, hello: hello, unseal: unsealer{ring: hello.ring}, boots: make(map[bootKey]*cached)}
+}
+
+// Next reads one record. An error means that the stream is over: ErrRefused when the server closed without a
+// greeting, ErrBroken when a record does not open, else what the reader said. Frames are not de-duplicated: a stream
+// that resumes repeats those of the millisecond `since`, and two aggregators have the same ones; Frame.Origin tells.
+func (s *StreamReader) Next() (Record, error) {
+	if s.aead == nil {
+		if err := s.greeting(); err != nil {
+			return Record{}, err
+		}
+	}
+	if _, err := io.ReadFull(s.r, s.head[:]); err != nil {
+		return Record{}, err
+	}
+	n := binary.BigEndian.Uint32(s.head[:])
+	if n < recordHead+tagLen || n > maxRecord {
+		return Record{}, fmt.Errorf("%w: length %d, want %d to %d", ErrBroken, n, recordHead+tagLen, maxRecord)
+	}
+	if cap(s.sealed) < int(n) {
+		s.sealed = make([]byte, n)
+	}
+	s.sealed = s.sealed[:n]
+	if _, err := io.ReadFull(s.r, s.sealed); err != nil {
+		return Record{}, err
+	}
+	plain, err := s.aead.Open(s.plain[:0], putNonce(&s.nonce, s.count), s.sealed, s.head[:])
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: number %d", ErrBroken, s.count)
+	}
+	s.count++
+	s.plain = plain
+	return s.record(plain)
+}
+
+func (s *StreamReader) greeting() error {
+	var server Nonce
+	if _, err := io.ReadFull(s.r, server[:]); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%w: check that both sides hold the same keys and the same time", ErrRefused)
+		}
+		return err
+	}
+	aead, err := sessionKey(s.hello.ring.sealing(), s.hello.nonce, server)
+	s.aead = aead
+	return err
+}
+
+func sessionKey(key *Key, client, server Nonce) (cipher.AEAD, error) {
+	return key.derive(append(client[:], server[:]...), recordInfo)
+}
+
+func (s *StreamReader) record(b []byte) (Record, error) {
+	rec := Record{Received: int64(binary.BigEndian.Uint64(b[1:]))}
+	if rec.Received < 0 || rec.Received > maxClock {
+		return rec, fmt.Errorf("%w: received %d", ErrBroken, rec.Received)
+	}
+	body := b[recordHead:]
+	switch b[0] {
+	case kindHeartbeat:
+		if len(body) != 8 {
+			return rec, fmt.Errorf("%w: heartbeat of %d bytes", ErrBroken, len(b))
+		}
+		rec.Heartbeat, rec.Oldest = true, int64(binary.BigEndian.Uint64(body))
+	case kindFrame:
+		rec.Frame, rec.Err = s.open(body, rec.Received)
+	default:
+		return rec, fmt.Errorf("%w: kind %d", ErrBroken, b[0])
+	}
+	return rec, nil
+}
+
+func (s *StreamReader) open(datagram []byte, received int64) (Frame, error) {
+	h, err := parseHeader(datagram)
+	if err != nil {
+		return Frame{}, err
+	}
+	key := bootKey{h.key, h.boot}
+	c := s.boots[key]
+	if c == nil {
+		if c = new(cached); len(s.boots) >= maxCached {
+			clear(s.boots)
+		}
+	}
+	head, err := s.unseal.open(datagram, h, c)
+	if err != nil {
+		return Frame{}, err
+	}
+	s.boots[key] = c
+	if err := checkTime(head.sent, received, h.boot); err != nil {
+		return Frame{}, err
+	}
+	return s.unseal.frame(h, head, c)
+}
+
+// Greeter opens hellos, each at most once. It is not safe for concurrent use.
+type Greeter struct {
+	ring *Keyring
+	seen map[Nonce]int64 // when, ms
+}
+
+// maxHellos bounds the nonces that a Greeter remembers. Only holders of a key can fill it.
+const maxHellos = 16_384
+
+// NewGreeter makes a Greeter that accepts every key of the ring.
+func NewGreeter(ring *Keyring) *Greeter {
+	return &Greeter{ring: ring, seen: make(map[Nonce]int64)}
+}
+
+// SetKeys puts another keyring in force for the hellos to come.
+func (g *Greeter) SetKeys(ring *Keyring) { g.ring = ring }
+
+// Accept opens a hello and makes the writer of its stream. server must be random and new. since is the client's wish.
+func (g *Greeter) Accept(hello []byte, server Nonce, now time.Time) (w *StreamWriter, since int64, err error) {
+	if len(hello) != HelloSize || string(hello[:len(streamMagic)]) != streamMagic || hello[len(streamMagic)] != version {
+		return nil, 0, fmt.Errorf("%w: no hello of this version", ErrNotFrame)
+	}
+	key, err := g.ring.find(hello[len(streamMagic)+1])
+	if err != nil {
+		return nil, 0, err
+	}
+	nonce := Nonce(hello[helloHead-streamNonce : helloHead])
+	aead, err := key.derive(nonce[:], helloInfo)
+	if err != nil {
+		return nil, 0, err
+	}
+	var zero [nonceLen]byte
+	body, err := aead.Open(nil, zero[:], hello[helloHead:], hello[:helloHead])
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: hello with key %d", ErrSeal, key.id)
+	}
+	sent, ms := int64(binary.BigEndian.Uint64(body)), now.UnixMilli()
+	if sent < 0 || sent > maxClock {
+		return nil, 0, fmt.Errorf("%w: time %d", ErrMalformed, sent)
+	}
+	if err := checkTime(sent, ms, Boot{}); err != nil {
+		return nil, 0, err
+	}
+	if err := g.once(nonce, ms); err != nil {
+		return nil, 0, err
+	}
+	since = int64(min(binary.BigEndian.Uint64(body[8:]), maxClock))
+	session, err := sessionKey(key, nonce, server)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &StreamWriter{aead: session, server: server}, since, nil
+}
+
+func (g *Greeter) once(nonce Nonce, now int64) error {
+	if _, ok := g.seen[nonce]; ok {
+		return fmt.Errorf("%w: hello", ErrReplay)
+	}
+	if len(g.seen) >= maxHellos {
+		for n, at := range g.seen {
+			if at < now-rememberFor.Milliseconds() {
+				delete(g.seen, n)
+			}
+		}
+	}
+	if len(g.seen) >= maxHellos {
+		return fmt.Errorf("%w: %d hellos in %v", ErrTooMany, len(g.seen), rememberFor)
+	}
+	g.seen[nonce] = now
+	return nil
+}
+
+// StreamWriter makes the server's side of one stream. What it appends must be sent in that order and whole. It is
+// not safe for concurrent use.
+type StreamWriter struct {
+	aead   cipher.AEAD
+	server Nonce
+	count  uint64
+	nonce  [nonceLen]byte
+	plain  []byte
+}
+
+// AppendGreeting appends what the server sends first.
+func (w *StreamWriter) AppendGreeting(dst []byte) []byte { return append(dst, w.server[:]...) }
+
+// AppendFrame appends the record of one datagram, at most MaxPayload bytes, received at that time in ms.
+func (w *StreamWriter) AppendFrame(dst []byte, received int64, datagram []byte) []byte {
+	w.plain = binary.BigEndian.AppendUint64(append(w.plain[:0], kindFrame), uint64(received))
+	w.plain = append(w.plain, datagram...)
+	return w.append(dst)
+}
+
+// AppendHeartbeat appends a heartbeat sent at now, ms, by a server whose oldest frame came at oldest, ms.
+func (w *StreamWriter) AppendHeartbeat(dst []byte, now, oldest int64) []byte {
+	w.plain = binary.BigEndian.AppendUint64(append(w.plain[:0], kindHeartbeat), uint64(now))
+	w.plain = binary.BigEndian.AppendUint64(w.plain, uint64(oldest))
+	return w.append(dst)
+}
+
+func (w *StreamWriter) append(dst []byte) []byte {
+	at := len(dst)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(w.plain)+tagLen))
+	dst = w.aead.Seal(dst, putNonce(&w.nonce, w.count), w.plain, dst[at:at+4])
+	w.count++
+	return dst
+}
