@@ -12,15 +12,15 @@ import (
 type Config struct {
 	Cluster string `yaml:"cluster" doc:"name of the cluster that this host belongs to"`
 	Host    string `yaml:"host" doc:"name of this host; the system's own when empty"`
-	Log     Log    `yaml:"log"`
+	Log     Log    `yaml:"log" doc:"how the process logs to standard error"`
 
-	Database  Database  `yaml:"database"`
-	Bus       Bus       `yaml:"bus"`
-	Collector Collector `yaml:"collector"`
-	Extractor Extractor `yaml:"extractor"`
-	Alerter   Alerter   `yaml:"alerter"`
-	HAAgent   HAAgent   `yaml:"haagent"`
-	UI        UI        `yaml:"ui"`
+	Database  Database  `yaml:"database" doc:"the Postgres that keeps everything"`
+	Bus       Bus       `yaml:"bus" doc:"the NATS JetStream between extractor, writer and alerter"`
+	Collector Collector `yaml:"collector" doc:"runs the probes, shares what they see and serves the cluster's state"`
+	Extractor Extractor `yaml:"extractor" doc:"pulls from collectors, stores and answers queries"`
+	Alerter   Alerter   `yaml:"alerter" doc:"judges samples and notifies"`
+	HAAgent   HAAgent   `yaml:"haagent" doc:"runs VRRP and the proxy of this host; off without instances"`
+	UI        UI        `yaml:"ui" doc:"the web app and its API"`
 }
 
 // Log is how the process logs to standard error.
@@ -31,14 +31,14 @@ type Log struct {
 
 // Database is the Postgres that keeps everything.
 type Database struct {
-	URL      string `yaml:"url" doc:"postgres://… of a server you run; empty: a private server under the data folder"`
+	URL      string `yaml:"url" doc:"postgres://… of a server you run, its password in a file named by ?passfile=; empty: a private server under the data folder" conf:"secret"`
 	MaxConns int    `yaml:"max_conns" doc:"connections of this process, 4 to 200"`
 }
 
 // Bus is the NATS JetStream between extractor, writer and alerter.
 type Bus struct {
-	URL      string `yaml:"url" doc:"nats://… of a cluster you run; empty: a server inside this process, on disk under the data folder"`
-	MaxBytes int64  `yaml:"max_bytes" doc:"bytes kept on the bus while the database is away; the oldest are dropped and counted past it"`
+	URL      string `yaml:"url" doc:"nats://… of a cluster you run; empty: a server inside this process, on disk under the data folder" conf:"secret"`
+	MaxBytes int64  `yaml:"max_bytes" doc:"bytes kept on the bus while the database is away, at least 16777216; the oldest are dropped and counted past it"`
 }
 
 // Key seals native frames and the state stream. The first key listed sends; all are accepted.
@@ -50,15 +50,15 @@ type Key struct {
 // Collector runs the probes, shares what they see and serves the cluster's state.
 type Collector struct {
 	Interval  time.Duration `yaml:"interval" doc:"how often probes run unless they say otherwise, 1s to 1h"`
-	HostDmax  time.Duration `yaml:"host_dmax" doc:"a host silent for longer is forgotten"`
+	HostDmax  time.Duration `yaml:"host_dmax" doc:"a host silent for longer is forgotten, 1m to 8760h and at least four intervals"`
 	Keys      []Key         `yaml:"keys" doc:"frame keys; empty: one made at first start in the data folder"`
-	Native    Native        `yaml:"native"`
-	Gmond     Gmond         `yaml:"gmond"`
-	Serve     Serve         `yaml:"serve"`
-	MaxHosts  int           `yaml:"max_hosts" doc:"hosts held in soft state"`
-	MaxSeries int           `yaml:"max_series" doc:"series held in soft state, of one host"`
-	MaxBytes  int64         `yaml:"max_bytes" doc:"bytes of the last minutes' history"`
-	Probes    Probes        `yaml:"probes"`
+	Native    Native        `yaml:"native" doc:"the channel of sealed frames"`
+	Gmond     Gmond         `yaml:"gmond" doc:"the channel of Ganglia's own packets, which are plain"`
+	Serve     Serve         `yaml:"serve" doc:"where extractors fetch the cluster's state"`
+	MaxHosts  int           `yaml:"max_hosts" doc:"hosts held in soft state, 1 to 1000000"`
+	MaxSeries int           `yaml:"max_series" doc:"series held in soft state, of one host, 1 to 10000000"`
+	MaxBytes  int64         `yaml:"max_bytes" doc:"bytes of the last minutes' history, at least 1048576"`
+	Probes    Probes        `yaml:"probes" doc:"the sources that this host reads"`
 }
 
 // Native is the channel of sealed frames.
@@ -86,30 +86,30 @@ type Serve struct {
 
 // Probes are the sources that this host reads.
 type Probes struct {
-	Host    HostProbe      `yaml:"host"`
-	HAProxy []HAProxyProbe `yaml:"haproxy"`
-	VRRP    VRRPProbe      `yaml:"vrrp"`
-	SNMP    []SNMPProbe    `yaml:"snmp"`
+	Host    HostProbe      `yaml:"host" doc:"CPU, memory, disks, I/O, processes and network of this host"`
+	HAProxy []HAProxyProbe `yaml:"haproxy" doc:"HAProxy instances, each read by its stats socket"`
+	VRRP    VRRPProbe      `yaml:"vrrp" doc:"the HA agent of this host, and anybody's advertisements"`
+	SNMP    []SNMPProbe    `yaml:"snmp" doc:"devices read by SNMP"`
 }
 
 // HostProbe reads this host's own CPU, memory, disks, I/O, processes and network.
 type HostProbe struct {
-	Enabled  bool          `yaml:"enabled"`
-	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+	Enabled  bool          `yaml:"enabled" doc:"whether this host is read"`
+	Interval time.Duration `yaml:"interval" doc:"1s to 1h; 0: the collector's"`
 }
 
 // HAProxyProbe reads one HAProxy by its stats socket.
 type HAProxyProbe struct {
-	Name     string        `yaml:"name" doc:"label proxy_instance of its series; empty: haproxy"`
+	Name     string        `yaml:"name" doc:"label proxy_instance of its series, unique"`
 	Socket   string        `yaml:"socket" doc:"path of the stats socket"`
-	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+	Interval time.Duration `yaml:"interval" doc:"1s to 1h; 0: the collector's"`
 }
 
 // VRRPProbe reads our own HA agent and listens to the advertisements of anybody.
 type VRRPProbe struct {
 	Agent    string        `yaml:"agent" doc:"socket of the HA agent; empty: haagent.sock in the data folder when haagent is configured"`
 	Listen   []string      `yaml:"listen" doc:"interfaces on which advertisements are heard passively; needs CAP_NET_RAW"`
-	Interval time.Duration `yaml:"interval" doc:"0: the collector's"`
+	Interval time.Duration `yaml:"interval" doc:"1s to 1h; 0: the collector's"`
 }
 
 // SNMPProbe reads system and IF-MIB of one device.
@@ -118,26 +118,26 @@ type SNMPProbe struct {
 	Target        string        `yaml:"target" doc:"host or host:port"`
 	Version       string        `yaml:"version" doc:"1, 2c or 3"`
 	CommunityFile string        `yaml:"community_file" doc:"file that holds the community; empty: public"`
-	User          string        `yaml:"user" doc:"version 3"`
+	User          string        `yaml:"user" doc:"user name of version 3"`
 	AuthProtocol  string        `yaml:"auth_protocol" doc:"md5, sha, sha256 or sha512"`
 	AuthFile      string        `yaml:"auth_file" doc:"file that holds the authentication pass phrase"`
 	PrivProtocol  string        `yaml:"priv_protocol" doc:"des, aes, aes192 or aes256"`
 	PrivFile      string        `yaml:"priv_file" doc:"file that holds the privacy pass phrase"`
-	Interval      time.Duration `yaml:"interval" doc:"0: the collector's"`
-	Timeout       time.Duration `yaml:"timeout" doc:"of one request"`
-	Retries       int           `yaml:"retries"`
+	Interval      time.Duration `yaml:"interval" doc:"1s to 1h; 0: the collector's"`
+	Timeout       time.Duration `yaml:"timeout" doc:"of one request, 100ms to 1m"`
+	Retries       int           `yaml:"retries" doc:"tries after the first, 0 to 10"`
 }
 
 // Extractor pulls from collectors, stores and answers queries.
 type Extractor struct {
 	Clusters []Cluster `yaml:"clusters" doc:"where each cluster's state is fetched; empty: this host's own collector"`
-	Storage  Storage   `yaml:"storage"`
-	Query    Query     `yaml:"query"`
+	Storage  Storage   `yaml:"storage" doc:"bounds of what is kept"`
+	Query    Query     `yaml:"query" doc:"bounds of what one PromQL query may cost"`
 }
 
 // Cluster lists the aggregators of one cluster, in order of preference.
 type Cluster struct {
-	Name       string   `yaml:"name"`
+	Name       string   `yaml:"name" doc:"name of the cluster, unique"`
 	Collectors []string `yaml:"collectors" doc:"host:port of state streams"`
 }
 
@@ -149,48 +149,48 @@ type Storage struct {
 
 // Query bounds what one PromQL query may cost.
 type Query struct {
-	Timeout    time.Duration `yaml:"timeout"`
-	MaxSamples int           `yaml:"max_samples" doc:"samples in memory of one query"`
-	Lookback   time.Duration `yaml:"lookback" doc:"how old the newest sample may be to count as the present one"`
+	Timeout    time.Duration `yaml:"timeout" doc:"a query is ended after this, 1s to 10m"`
+	MaxSamples int           `yaml:"max_samples" doc:"samples in memory of one query, at least 1000"`
+	Lookback   time.Duration `yaml:"lookback" doc:"how old the newest sample may be to count as the present one, 1s to 24h"`
 }
 
 // Alerter judges samples and notifies.
 type Alerter struct {
-	SMTP      SMTP          `yaml:"smtp"`
-	SMS       SMSGateway    `yaml:"sms"`
-	NoDataFor time.Duration `yaml:"no_data_for" doc:"a series that a threshold watched and that sends nothing for this long is UNKNOWN"`
-	Repeat    time.Duration `yaml:"repeat" doc:"an unacknowledged problem is told again after this; 0: never"`
+	SMTP      SMTP          `yaml:"smtp" doc:"the mail server that notifications leave by"`
+	SMS       SMSGateway    `yaml:"sms" doc:"the HTTP gateway that short messages leave by"`
+	NoDataFor time.Duration `yaml:"no_data_for" doc:"a series that a threshold watched and that sends nothing for this long is UNKNOWN, 1s to 24h"`
+	Repeat    time.Duration `yaml:"repeat" doc:"an unacknowledged problem is told again after this, 1m to 720h; 0: never"`
 }
 
 // SMTP is the mail server that notifications leave by.
 type SMTP struct {
 	Address      string        `yaml:"address" doc:"host:port; empty: mail cannot be sent"`
-	From         string        `yaml:"from"`
-	User         string        `yaml:"user"`
-	PasswordFile string        `yaml:"password_file"`
+	From         string        `yaml:"from" doc:"sender of the mails"`
+	User         string        `yaml:"user" doc:"user name at the mail server; empty: no sign-in"`
+	PasswordFile string        `yaml:"password_file" doc:"file that holds the password of user"`
 	TLS          string        `yaml:"tls" doc:"starttls (when offered), require, implicit or none"`
-	Timeout      time.Duration `yaml:"timeout"`
+	Timeout      time.Duration `yaml:"timeout" doc:"of one mail, 1s to 5m"`
 }
 
 // SMSGateway is the HTTP gateway that short messages leave by. In URL, body and header values, {{.To}}, {{.Text}},
 // {{.ID}} and {{.Secret}} stand for the number, the message, the notification's id and the content of secret_file;
 // the functions query and json escape for a URL and for a JSON string.
 type SMSGateway struct {
-	URL        string            `yaml:"url" doc:"template; empty: short messages cannot be sent"`
+	URL        string            `yaml:"url" doc:"template; empty: short messages cannot be sent" conf:"secret"`
 	Method     string            `yaml:"method" doc:"GET or POST"`
-	Body       string            `yaml:"body" doc:"template"`
-	Headers    map[string]string `yaml:"headers"`
-	SecretFile string            `yaml:"secret_file"`
+	Body       string            `yaml:"body" doc:"template of the body, POST only" conf:"secret"`
+	Headers    map[string]string `yaml:"headers" doc:"header names and templates of their values" conf:"secret"`
+	SecretFile string            `yaml:"secret_file" doc:"file whose content {{.Secret}} stands for"`
 	Success    string            `yaml:"success" doc:"regular expression that the answer's body must match; empty: any 2xx answer is success"`
-	Timeout    time.Duration     `yaml:"timeout"`
+	Timeout    time.Duration     `yaml:"timeout" doc:"of one request, 1s to 5m"`
 }
 
 // HAAgent runs VRRP and the proxy of this host. It is off without instances.
 type HAAgent struct {
-	Instances []Instance `yaml:"instances"`
-	Tracks    []Track    `yaml:"tracks"`
-	Proxy     Proxy      `yaml:"proxy"`
-	Lease     Lease      `yaml:"lease"`
+	Instances []Instance `yaml:"instances" doc:"VRRP virtual routers"`
+	Tracks    []Track    `yaml:"tracks" doc:"things whose health moves priorities"`
+	Proxy     Proxy      `yaml:"proxy" doc:"the HAProxy that the agent runs; off without frontends and without config_file"`
+	Lease     Lease      `yaml:"lease" doc:"how long an address outlives an agent that was killed"`
 }
 
 // Lease is how long an address outlives an agent that was killed.
@@ -200,28 +200,28 @@ type Lease struct {
 
 // Instance is one VRRP virtual router.
 type Instance struct {
-	Name         string         `yaml:"name"`
-	Interface    string         `yaml:"interface"`
-	VRID         int            `yaml:"vrid" doc:"1 to 255"`
+	Name         string         `yaml:"name" doc:"unique; letters, digits, _ . : -"`
+	Interface    string         `yaml:"interface" doc:"interface on which the addresses are held and advertised"`
+	VRID         int            `yaml:"vrid" doc:"1 to 255, unique for its interface and address family"`
 	Version      int            `yaml:"version" doc:"3"`
 	Priority     int            `yaml:"priority" doc:"1 to 254, 255 for the owner of the addresses"`
 	Interval     time.Duration  `yaml:"interval" doc:"advertisement interval, 10ms to 40.95s in steps of 10ms"`
 	NoPreempt    bool           `yaml:"nopreempt" doc:"do not take over from a master of lower priority"`
-	PreemptDelay time.Duration  `yaml:"preempt_delay"`
-	Addresses    []netip.Prefix `yaml:"addresses" doc:"virtual addresses with prefix length, 10.0.0.100/24"`
-	Track        []TrackUse     `yaml:"track"`
+	PreemptDelay time.Duration  `yaml:"preempt_delay" doc:"wait this long before taking over from a master of lower priority, 0 to 1h"`
+	Addresses    []netip.Prefix `yaml:"addresses" doc:"virtual addresses of one family with prefix length, 10.0.0.100/24"`
+	Track        []TrackUse     `yaml:"track" doc:"tracks that move this instance"`
 	Checksum     string         `yaml:"checksum" doc:"keepalived (with pseudo-header) or rfc9568 (without), IPv4 only"`
 }
 
 // TrackUse is how a track moves an instance.
 type TrackUse struct {
-	Name   string `yaml:"name"`
+	Name   string `yaml:"name" doc:"name of a track, or proxy: the health of the proxy that the agent runs"`
 	Weight int    `yaml:"weight" doc:"added while up when positive, subtracted while down when negative, -253 to 253; 0: FAULT while down"`
 }
 
 // Track is something whose health moves priorities.
 type Track struct {
-	Name    string `yaml:"name"`
+	Name    string `yaml:"name" doc:"unique, not proxy"`
 	Process string `yaml:"process" doc:"name of the executable that must run"`
 }
 
@@ -230,49 +230,49 @@ type Proxy struct {
 	Engine     string     `yaml:"engine" doc:"haproxy"`
 	Binary     string     `yaml:"binary" doc:"path; empty: found by name"`
 	ConfigFile string     `yaml:"config_file" doc:"an own haproxy.cfg used as it is; empty: rendered from frontends and backends"`
-	MaxConn    int        `yaml:"maxconn"`
-	Frontends  []Frontend `yaml:"frontends"`
-	Backends   []Backend  `yaml:"backends"`
+	MaxConn    int        `yaml:"maxconn" doc:"connections at most, 1 to 10000000"`
+	Frontends  []Frontend `yaml:"frontends" doc:"where clients come in"`
+	Backends   []Backend  `yaml:"backends" doc:"sets of servers"`
 }
 
 // Frontend is where clients come in.
 type Frontend struct {
-	Name    string   `yaml:"name"`
+	Name    string   `yaml:"name" doc:"unique; letters, digits, _ . : -"`
 	Mode    string   `yaml:"mode" doc:"http or tcp"`
 	Bind    []string `yaml:"bind" doc:"address:port; an address that is a VIP may be bound before it is held"`
-	Backend string   `yaml:"backend"`
+	Backend string   `yaml:"backend" doc:"name of the backend that serves it, of the same mode"`
 }
 
 // Backend is a set of servers.
 type Backend struct {
-	Name    string   `yaml:"name"`
+	Name    string   `yaml:"name" doc:"unique; letters, digits, _ . : -"`
 	Mode    string   `yaml:"mode" doc:"http or tcp"`
 	Balance string   `yaml:"balance" doc:"roundrobin, leastconn, source or first"`
-	Check   Check    `yaml:"check"`
-	Servers []Server `yaml:"servers"`
+	Check   Check    `yaml:"check" doc:"how the servers are checked"`
+	Servers []Server `yaml:"servers" doc:"the servers of this backend"`
 }
 
 // Check is how a backend's servers are checked.
 type Check struct {
 	Path     string        `yaml:"path" doc:"HTTP path; empty: a TCP connection"`
-	Interval time.Duration `yaml:"interval"`
-	Rise     int           `yaml:"rise"`
-	Fall     int           `yaml:"fall"`
+	Interval time.Duration `yaml:"interval" doc:"100ms to 1h"`
+	Rise     int           `yaml:"rise" doc:"good checks until a server is up, 1 to 100"`
+	Fall     int           `yaml:"fall" doc:"bad checks until a server is down, 1 to 100"`
 }
 
 // Server is one server of a backend.
 type Server struct {
-	Name    string `yaml:"name"`
+	Name    string `yaml:"name" doc:"unique within its backend"`
 	Address string `yaml:"address" doc:"host:port"`
-	Weight  int    `yaml:"weight" doc:"0 to 256; default 100"`
-	Backup  bool   `yaml:"backup"`
+	Weight  int    `yaml:"weight" doc:"0 to 256"`
+	Backup  bool   `yaml:"backup" doc:"used only when all others are down"`
 }
 
 // UI is the web app and its API.
 type UI struct {
-	Listen        string        `yaml:"listen"`
+	Listen        string        `yaml:"listen" doc:"address:port of the web app and the API"`
 	URL           string        `yaml:"url" doc:"address under which people reach the web app, for links in mails; empty: http:// and listen"`
-	Session       time.Duration `yaml:"session" doc:"a session ends after this long without use"`
+	Session       time.Duration `yaml:"session" doc:"a session ends after this long without use, 1m to 720h"`
 	SecureCookies bool          `yaml:"secure_cookies" doc:"cookies only over https; on when url is https"`
 }
 

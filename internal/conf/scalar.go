@@ -1,0 +1,146 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	prefixType   = reflect.TypeFor[netip.Prefix]()
+)
+
+// field is one key of a struct.
+type field struct {
+	index    int
+	key, doc string
+	secret   bool // its value may hold a secret and is never shown
+}
+
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		fields = append(fields, field{
+			index: i, key: f.Tag.Get("yaml"), doc: f.Tag.Get("doc"), secret: f.Tag.Get("conf") == "secret",
+		})
+	}
+	return fields
+}
+
+// scalarType says whether values of t are written as one word.
+func scalarType(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
+		return true
+	}
+	return t == prefixType
+}
+
+func typeWord(t reflect.Type) string {
+	switch {
+	case t == durationType:
+		return "a duration, as 15s, 4h or 14d"
+	case t == prefixType:
+		return "an address with prefix length, as 10.0.0.100/24"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "text"
+	}
+	return "a whole number"
+}
+
+// setScalar sets v from the text of a file or of the environment. The error is "VALUE: want WHAT".
+func setScalar(v reflect.Value, text string) error {
+	ok := true
+	switch t := v.Type(); {
+	case t == durationType:
+		var x time.Duration
+		if x, ok = parseDuration(text); ok {
+			v.SetInt(int64(x))
+		}
+	case t == prefixType:
+		x, err := netip.ParsePrefix(text)
+		if ok = err == nil; ok {
+			v.Set(reflect.ValueOf(x))
+		}
+	case t.Kind() == reflect.String:
+		v.SetString(text)
+	case t.Kind() == reflect.Bool:
+		ok = text == "true" || text == "false"
+		v.SetBool(text == "true")
+	default:
+		x, err := strconv.ParseInt(text, 10, t.Bits())
+		if ok = err == nil; ok {
+			v.SetInt(x)
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%.60q: want %s", text, typeWord(v.Type()))
+	}
+	return nil
+}
+
+var days = regexp.MustCompile(`^([0-9]{1,5})d`)
+
+// parseDuration is time.ParseDuration that also knows whole days in front, as 14d or 1d12h.
+func parseDuration(text string) (time.Duration, bool) {
+	var whole time.Duration
+	if m := days.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1]) // at most five digits
+		whole = time.Duration(n) * 24 * time.Hour
+		if text = text[len(m[0]):]; text == "" {
+			return whole, true
+		}
+		if text[0] == '-' || text[0] == '+' {
+			return 0, false
+		}
+	}
+	rest, err := time.ParseDuration(text)
+	if err != nil || rest > 0 && whole+rest < whole {
+		return 0, false
+	}
+	return whole + rest, true
+}
+
+// short writes a duration as people do: 4h, not 4h0m0s.
+func short(d time.Duration) string {
+	if d >= 48*time.Hour && d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// itemDefault is a new list item with the defaults that a key left out of it has.
+func itemDefault(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	switch item := v.Addr().Interface().(type) {
+	case *HAProxyProbe:
+		item.Name = "haproxy"
+	case *SNMPProbe:
+		item.Version, item.Timeout, item.Retries = "2c", 2*time.Second, 1
+	case *Instance:
+		item.Version, item.Interval, item.Checksum = 3, time.Second, "keepalived"
+	case *Frontend:
+		item.Mode = "http"
+	case *Backend:
+		item.Mode, item.Balance = "http", "roundrobin"
+		item.Check = Check{Interval: 2 * time.Second, Rise: 2, Fall: 3}
+	case *Server:
+		item.Weight = 100
+	}
+	return v
+}
