@@ -59,7 +59,7 @@ func NewSealer(opt SealerOptions) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sealer{opt: opt, aead: aead, guess: 32}, nil
+	return &Sealer{opt: opt, aead: aead, guess: 128}, nil
 }
 
 // Boot is the boot of every frame that this Sealer makes.
@@ -107,13 +107,13 @@ func (s *Sealer) fill(rest *batch.Batch, head *bodyHead) (n int, fits bool) {
 		size := len(s.body)
 		if size <= limit {
 			// Aim a little below full: a second try costs more than some unused bytes.
-			s.guess = min(max(n*limit*19/20/size, 1), 2*n+8)
+			s.guess = min(max(n*limit*19/20/size, 1), 4*n)
 			return n, true
 		}
 		if n == 1 {
 			return 1, false
 		}
-		n = min(max(n*limit*9/10/size, 1), n-1)
+		n = min(max(n*limit*19/20/size, 1), n-1)
 		s.guess = n
 	}
 }
