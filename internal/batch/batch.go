@@ -277,6 +277,10 @@ func (d *Decoder) oldSeries(g *group, desc []byte) (*metric.Series, error) {
 			return s, nil
 		}
 	}
+	return parseSeries(g.cluster, g.host, desc)
+}
+
+func parseSeries(cluster, host string, desc []byte) (*metric.Series, error) {
 	r := reader{b: desc}
 	kind := r.byte()
 	name, unit := string(r.string(metric.MaxName)), string(r.string(metric.MaxUnit))
@@ -289,7 +293,7 @@ func (d *Decoder) oldSeries(g *group, desc []byte) (*metric.Series, error) {
 	if r.err != nil {
 		return nil, r.fail()
 	}
-	s, err := metric.NewSeries(g.cluster, g.host, name, labels, metric.Unit(unit), metric.Kind(kind))
+	s, err := metric.NewSeries(cluster, host, name, labels, metric.Unit(unit), metric.Kind(kind))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
