@@ -76,3 +76,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAnswers(t *testing.T) {
+	f := func(u UI, want string) {
+		t.Helper()
+		if got := u.PublicURL(); got != want {
+			t.Errorf("%+v: got %s, want %s", u, got, want)
+		}
+	}
+	f(Default().UI, "http://127.0.0.1:8080")
+	f(UI{Listen: ":80"}, "http://localhost:80")
+	f(UI{Listen: "[::]:80"}, "http://localhost:80")
+	f(UI{Listen: "[fd00::1]:80"}, "http://[fd00::1]:80")
+	f(UI{Listen: ":80", URL: "https://watch.example/k/"}, "https://watch.example/k")
+	for _, why := range []string{Default().Alerter.SMTP.Why(), Default().Alerter.SMS.Why()} {
+		if !strings.Contains(why, ": set alerter.") {
+			t.Errorf("not configured: got %q, want what to set", why)
+		}
+	}
+	if got := (SMTP{Address: "mail:25"}).Why() + (SMSGateway{URL: "http://sms"}).Why(); got != "" {
+		t.Errorf("configured: got %q, want nothing", got)
+	}
+}
