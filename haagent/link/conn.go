@@ -1,0 +1,203 @@
+// Package link is where the HA agent touches the kernel: raw sockets that send and hear VRRP, addresses that are
+// leased from the kernel, gratuitous ARP and unsolicited neighbour advertisements, and the news of interfaces. It
+// never decides anything: haagent carries out with it what haagent/vrrp says.
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/vrrp"
+)
+
+// protocol is the IP protocol number of VRRP.
+const protocol = 112
+
+// internetControl is the traffic class that routing protocols use: precedence 6, RFC 791.
+const internetControl = 0xc0
+
+// ErrPrivilege says that the process lacks CAP_NET_RAW or CAP_NET_ADMIN.
+var ErrPrivilege = errors.New("raw sockets and addresses need CAP_NET_RAW and CAP_NET_ADMIN: run the agent as root or give it these")
+
+// Conn sends and hears the VRRP of one interface and one family, from which several virtual routers may live.
+type Conn struct {
+	file    *os.File
+	raw     syscall.RawConn
+	family  vrrp.Family
+	ifindex int
+	buf     []byte
+	oob     []byte
+}
+
+// Open joins the family's VRRP group on an interface.
+func Open(ifname string, family vrrp.Family) (*Conn, error) {
+	ifi, err := net.InterfaceByName(ifname)
+	if err != nil {
+		return nil, fmt.Errorf("there is no interface %q: name one of this host's in haagent.instances", ifname)
+	}
+	domain := unix.AF_INET
+	if family == vrrp.IPv6 {
+		domain = unix.AF_INET6
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, privilege(fmt.Errorf("cannot make a VRRP socket: %w", err))
+	}
+	c := &Conn{family: family, ifindex: ifi.Index, buf: make([]byte, 2048), oob: make([]byte, 256)}
+	if err := c.setUp(fd, ifname); err != nil {
+		unix.Close(fd)
+		return nil, privilege(fmt.Errorf("cannot prepare the VRRP socket of %s: %w", ifname, err))
+	}
+	c.file = os.NewFile(uintptr(fd), "vrrp "+ifname)
+	if c.raw, err = c.file.SyscallConn(); err != nil {
+		c.file.Close()
+		return nil, fmt.Errorf("cannot watch the VRRP socket of %s: %w", ifname, err)
+	}
+	return c, nil
+}
+
+func privilege(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w (%w)", ErrPrivilege, err)
+	}
+	return err
+}
+
+// option is one integer socket option.
+type option struct{ level, name, value int }
+
+func (c *Conn) setUp(fd int, ifname string) error {
+	if err := unix.BindToDevice(fd, ifname); err != nil {
+		return err
+	}
+	options := []option{
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0}, {unix.IPPROTO_IP, unix.IP_TOS, internetControl},
+		{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+	}
+	if c.family == vrrp.IPv6 {
+		options = []option{
+			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
+			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, c.ifindex}, {unix.IPPROTO_IPV6, unix.IPV6_TCLASS, internetControl},
+			{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, {unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+			{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+		}
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return err
+		}
+	}
+	group := c.family.Group()
+	if c.family == vrrp.IPv6 {
+		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(c.ifindex)})
+	}
+	mreq := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(c.ifindex)}
+	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq); err != nil {
+		return err
+	}
+	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(c.ifindex)})
+}
+
+// Read waits for a packet. p's payload is valid until the next Read. The error wraps os.ErrClosed after Close. A
+// packet too odd to be an IP packet is passed over.
+func (c *Conn) Read(p *vrrp.Packet) error {
+	for {
+		n, oobn, from, err := c.receive()
+		if err != nil {
+			return err
+		}
+		if c.family == vrrp.IPv6 {
+			if c.packet6(p, n, oobn, from) {
+				return nil
+			}
+		} else if packet4(p, c.buf[:n]) {
+			return nil
+		}
+	}
+}
+
+func (c *Conn) receive() (n, oobn int, from unix.Sockaddr, err error) {
+	waitErr := c.raw.Read(func(fd uintptr) bool {
+		n, oobn, _, from, err = unix.Recvmsg(int(fd), c.buf, c.oob, 0)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	switch {
+	case waitErr != nil:
+		return 0, 0, nil, fmt.Errorf("cannot hear on %s: %w", c.file.Name(), waitErr)
+	case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINTR):
+		return 0, 0, nil, nil // the interface went down; news of it come by Watch
+	case err != nil:
+		return 0, 0, nil, fmt.Errorf("cannot hear on %s: %w", c.file.Name(), err)
+	}
+	return n, oobn, from, nil
+}
+
+// packet4 takes the IP header off, which the kernel has checked, and the padding that some drivers leave.
+func packet4(p *vrrp.Packet, b []byte) bool {
+	if len(b) < 20 || b[0]>>4 != 4 {
+		return false
+	}
+	header, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
+	if header < 20 || total < header || total > len(b) {
+		return false
+	}
+	p.TTL = int(b[8])
+	p.Source, p.Dest = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
+	p.Payload = b[header:total]
+	return true
+}
+
+func (c *Conn) packet6(p *vrrp.Packet, n, oobn int, from unix.Sockaddr) bool {
+	sa, ok := from.(*unix.SockaddrInet6)
+	if !ok {
+		return false
+	}
+	p.Source, p.Payload, p.TTL, p.Dest = netip.AddrFrom16(sa.Addr), c.buf[:n], 0, netip.Addr{}
+	messages, err := unix.ParseSocketControlMessage(c.oob[:oobn])
+	if err != nil {
+		return false
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level != unix.IPPROTO_IPV6:
+		case m.Header.Type == unix.IPV6_HOPLIMIT && len(m.Data) >= 4:
+			p.TTL = int(binary.NativeEndian.Uint32(m.Data))
+		case m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= 16:
+			p.Dest = netip.AddrFrom16([16]byte(m.Data[:16]))
+		}
+	}
+	return p.Dest.IsValid()
+}
+
+// Send multicasts a message from an address of this host.
+func (c *Conn) Send(src netip.Addr, message []byte) error {
+	var to unix.Sockaddr
+	var oob []byte
+	if c.family == vrrp.IPv6 {
+		to = &unix.SockaddrInet6{Addr: c.family.Group().As16(), ZoneId: uint32(c.ifindex)}
+		oob = unix.PktInfo6(&unix.Inet6Pktinfo{Addr: src.As16(), Ifindex: uint32(c.ifindex)})
+	} else {
+		to = &unix.SockaddrInet4{Addr: c.family.Group().As4()}
+		oob = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: src.As4(), Ifindex: int32(c.ifindex)})
+	}
+	var err error
+	waitErr := c.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), message, oob, to, 0)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err = errors.Join(waitErr, err); err != nil {
+		return fmt.Errorf("cannot send an advertisement on %s: %w", c.file.Name(), err)
+	}
+	return nil
+}
+
+// Close ends a waiting Read.
+func (c *Conn) Close() error { return c.file.Close() }
