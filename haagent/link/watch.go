@@ -32,7 +32,7 @@ func Watch(ctx context.Context, ifnames []string, not []netip.Addr, changed func
 	for {
 		err := watchOnce(ctx, func() {
 			for _, name := range ifnames {
-				if s := look(name, not); last[name] != s {
+				if s := Look(name, not); last[name] != s {
 					last[name] = s
 					changed(name, s)
 				}
@@ -87,7 +87,8 @@ func watchOnce(ctx context.Context, lookAgain func()) error {
 	}
 }
 
-func look(name string, not []netip.Addr) Status {
+// Look tells the status of an interface now. Addresses in not are never taken for a source.
+func Look(name string, not []netip.Addr) Status {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
 		return Status{Detail: "there is no interface " + name}

@@ -1,0 +1,149 @@
+package haagent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+
+	"keepwatch/haagent/link"
+	"keepwatch/haagent/vrrp"
+)
+
+// portKey names a port.
+type portKey struct {
+	ifname string
+	family vrrp.Family
+}
+
+// port is the socket of one interface and family. It is made anew when the interface is, and hands what it hears to
+// the virtual router of its number.
+type port struct {
+	key portKey
+	log *slog.Logger
+
+	mu        sync.Mutex
+	conn      *link.Conn
+	announcer *link.Announcer
+	index     int
+	listeners map[uint8]*instance
+	foreign   uint64 // heard, of a virtual router that is not ours
+	readers   sync.WaitGroup
+}
+
+func newPort(key portKey, log *slog.Logger) *port {
+	return &port{key: key, log: log, listeners: make(map[uint8]*instance)}
+}
+
+// open makes the sockets and begins to hear.
+func (p *port) open(index int) error {
+	conn, err := link.Open(p.key.ifname, p.key.family)
+	if err != nil {
+		return err
+	}
+	announcer, err := link.NewAnnouncer(p.key.ifname)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conn, p.announcer, p.index = conn, announcer, index
+	p.readers.Go(func() { p.read(conn) })
+	return nil
+}
+
+// follow makes the sockets anew when the interface has another index: the old ones belong to one that is gone.
+func (p *port) follow(s link.Status) {
+	p.mu.Lock()
+	same := s.Index == 0 || p.conn != nil && p.index == s.Index
+	p.mu.Unlock()
+	if same {
+		return
+	}
+	p.close()
+	if err := p.open(s.Index); err != nil {
+		p.log.Error("cannot use the interface that came back", "interface", p.key.ifname, "err", err)
+	}
+}
+
+// close ends the reader and waits for it.
+func (p *port) close() {
+	p.mu.Lock()
+	conn, announcer := p.conn, p.announcer
+	p.conn, p.announcer = nil, nil
+	p.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close()
+		_ = announcer.Close()
+	}
+	p.readers.Wait()
+}
+
+func (p *port) read(conn *link.Conn) {
+	var packet vrrp.Packet
+	for {
+		if err := conn.Read(&packet); err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				p.log.Error("cannot hear advertisements", "interface", p.key.ifname, "err", err)
+			}
+			return
+		}
+		p.deliver(&packet)
+	}
+}
+
+// deliver hands a packet to the virtual router that it names. One too short to name any goes to all: each counts it.
+func (p *port) deliver(packet *vrrp.Packet) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(packet.Payload) < 2 {
+		for _, i := range p.listeners {
+			i.hear(packet)
+		}
+		return
+	}
+	if i := p.listeners[packet.Payload[1]]; i != nil {
+		i.hear(packet)
+		return
+	}
+	p.foreign++
+}
+
+func (p *port) listen(i *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listeners[i.vrid] = i
+}
+
+func (p *port) unlisten(i *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listeners[i.vrid] == i {
+		delete(p.listeners, i.vrid)
+	}
+}
+
+func (p *port) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.listeners) == 0
+}
+
+// sockets are the present ones, or an error while the interface is gone.
+func (p *port) sockets() (*link.Conn, *link.Announcer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil {
+		return nil, nil, fmt.Errorf("interface %s is gone", p.key.ifname)
+	}
+	return p.conn, p.announcer, nil
+}
+
+// clone copies a packet out of the socket's buffer.
+func clone(p *vrrp.Packet) *vrrp.Packet {
+	c := *p
+	c.Payload = slices.Clone(p.Payload)
+	return &c
+}

@@ -1,0 +1,107 @@
+package haagent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/status"
+	"keepwatch/haagent/vrrp"
+)
+
+// maxWait bounds how long GET /events holds a request that has nothing to answer.
+const maxWait = 30 * time.Second
+
+// serve answers on the agent's socket until ctx ends.
+func (a *Agent) serve(ctx context.Context) error {
+	path := filepath.Join(a.opt.DataDir, status.Socket)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot replace the agent's socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	ln, err := net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return fmt.Errorf("cannot make the agent's socket: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
+	mux.HandleFunc("GET /events", a.answerEvents)
+	s := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: maxWait + 10*time.Second, MaxHeaderBytes: 8 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("cannot serve the agent's socket: %w", err)
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the reader is gone
+}
+
+func (a *Agent) answerEvents(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	after, err := strconv.ParseUint(q.Get("after"), 10, 64)
+	if err != nil && q.Get("after") != "" {
+		http.Error(w, "after: want the number of the last event that you have", http.StatusBadRequest)
+		return
+	}
+	seconds, err := strconv.ParseUint(q.Get("wait"), 10, 16)
+	if err != nil && q.Get("wait") != "" {
+		http.Error(w, "wait: want seconds", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), min(time.Duration(seconds)*time.Second, maxWait))
+	defer cancel()
+	answer(w, a.journal.await(ctx, q.Get("boot"), after))
+}
+
+// Status is what the agent is like now.
+func (a *Agent) Status() status.Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := status.Status{Host: a.opt.Host, Boot: a.boot, Started: a.started, Now: time.Now(), Instances: []status.Instance{}, Tracks: []status.Track{}}
+	for _, r := range a.instances {
+		s.Instances = append(s.Instances, r.status())
+	}
+	sort.Slice(s.Instances, func(i, j int) bool { return s.Instances[i].Name < s.Instances[j].Name })
+	for _, t := range a.tracks {
+		s.Tracks = append(s.Tracks, t.Track)
+	}
+	sort.Slice(s.Tracks, func(i, j int) bool { return s.Tracks[i].Name < s.Tracks[j].Name })
+	if a.proxy != nil {
+		p := a.proxy.State()
+		s.Proxy = &status.Proxy{Engine: "haproxy", Up: p.Up, PID: p.PID, Since: p.Since, Restarts: p.Restarts, Reason: p.Reason, Socket: ProxySocket(a.opt.DataDir)}
+	}
+	return s
+}
+
+// dropped counts the refused packets by reason.
+func dropped(s *vrrp.State, flooded uint64) map[string]uint64 {
+	d := make(map[string]uint64)
+	for _, reason := range vrrp.Drops() {
+		if n := s.Counters.Dropped[reason]; n > 0 {
+			d[reason.String()] = n
+		}
+	}
+	if flooded > 0 {
+		d["flood"] = flooded
+	}
+	return d
+}
