@@ -127,3 +127,14 @@ func (s *Sealer) seal() []byte {
 	s.out = s.aead.Seal(s.out, putNonce(&s.nonce, s.seq), s.body, s.out[:headerLen])
 	return s.out
 }
+
+// SetKeys puts another keyring in force for the frames to come; boot and sequence go on.
+func (s *Sealer) SetKeys(ring *Keyring) error {
+	salt := s.opt.Boot.bytes()
+	aead, err := ring.sealing().derive(salt[:], frameInfo)
+	if err != nil {
+		return err
+	}
+	s.opt.Keys, s.aead = ring, aead
+	return nil
+}

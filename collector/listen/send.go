@@ -103,9 +103,8 @@ func (s *Sender) Send(datagram []byte) (sent int, err error) {
 	return sent, err
 }
 
-// Run looks the receivers' names up again each minute until ctx ends, then closes the sockets.
+// Run looks the receivers' names up again each minute until ctx ends.
 func (s *Sender) Run(ctx context.Context) error {
-	defer s.Close()
 	tick := time.NewTicker(resolveEvery)
 	defer tick.Stop()
 	for {

@@ -1,0 +1,349 @@
+// Package collector runs this host's probes, shares what they see with every other collector of the cluster as sealed
+// datagrams, takes gmond packets in, and holds and serves the cluster's state of the last minutes. It owns the
+// schedule, the keys and the life of the sockets; it never stores on disk beyond its key, judges a value, or talks to
+// a database or the bus. cmd/keepwatch makes and runs it; extractors fetch from it over TCP.
+package collector
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"keepwatch/collector/frame"
+	"keepwatch/collector/listen"
+	"keepwatch/collector/state"
+	"keepwatch/internal/batch"
+	"keepwatch/internal/conf"
+	"keepwatch/metric"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options are what a collector is made of.
+type Options struct {
+	Config  conf.Collector
+	Cluster string
+	Host    string
+	DataDir string // holds frame.key when Config.Keys is empty, and haagent.sock
+	HAAgent bool   // an HA agent is configured on this host: the vrrp probe asks it by the socket in DataDir
+	Log     *slog.Logger
+}
+
+// Collector is one collector. Make it with New, then Run it once, or Close it.
+type Collector struct {
+	opt     Options
+	log     *slog.Logger
+	boot    frame.Boot
+	started time.Time
+	state   *state.State
+	server  *state.Server
+	sockets sockets
+	sources atomic.Pointer[listen.Sources]
+	warned  throttle
+
+	sendMu sync.Mutex
+	sealer *frame.Sealer
+	resend resend
+	split  split
+
+	mu      sync.Mutex
+	conf    conf.Collector
+	set     *probeSet
+	changed chan struct{} // closed when set is replaced
+}
+
+// sockets are open from New on, so that a taken port is told before anything runs.
+type sockets struct {
+	native []*listen.Receiver
+	gmond  []*listen.Receiver
+	serve  net.Listener
+	sender *listen.Sender
+}
+
+// New checks the configuration, loads or makes the keys and opens the sockets.
+func New(opt Options) (*Collector, error) {
+	if err := metric.CheckHost("cluster", opt.Cluster); err != nil {
+		return nil, err
+	}
+	if err := metric.CheckHost("host", opt.Host); err != nil {
+		return nil, err
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Collector{opt: opt, log: opt.Log, conf: opt.Config, started: time.Now(), changed: make(chan struct{})}
+	keys, err := LoadKeys(opt.Config.Keys, opt.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.identify(keys); err != nil {
+		return nil, err
+	}
+	sources, err := listen.ParseSources(opt.Config.Gmond.AcceptFrom)
+	if err != nil {
+		return nil, fmt.Errorf("collector.gmond: %w", err)
+	}
+	c.sources.Store(sources)
+	if c.set, err = c.buildProbes(opt.Config); err != nil {
+		return nil, err
+	}
+	if err := c.open(context.Background()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// identify draws the boot ids of this run and makes what seals with them: the collector's own frames, and those that
+// the state makes of gmond packets. Two Sealers must not share a boot.
+func (c *Collector) identify(keys *frame.Keyring) error {
+	var random [16]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return fmt.Errorf("cannot draw a boot id: %w", err)
+	}
+	start := c.started.UnixMilli()
+	c.boot = frame.Boot{Start: start, Random: binary.BigEndian.Uint64(random[:8])}
+	cfg := c.conf
+	var err error
+	c.sealer, err = frame.NewSealer(frame.SealerOptions{Keys: keys, Boot: c.boot, Cluster: c.opt.Cluster, Host: c.opt.Host, Payload: cfg.Native.Payload})
+	if err != nil {
+		return fmt.Errorf("collector.native: %w", err)
+	}
+	maxBytes := cfg.MaxBytes
+	if cfg.Serve.Listen == "" {
+		maxBytes = 0 // nobody can ask for it
+	}
+	c.state, err = state.New(state.Options{
+		Cluster: c.opt.Cluster, Host: c.opt.Host, Keys: keys, Payload: cfg.Native.Payload,
+		Boot:     frame.Boot{Start: start, Random: binary.BigEndian.Uint64(random[8:])},
+		MaxHosts: cfg.MaxHosts, MaxSeries: cfg.MaxSeries, MaxBytes: maxBytes, HostDmax: cfg.HostDmax, Log: c.log,
+	})
+	if err != nil {
+		return fmt.Errorf("collector: %w", err)
+	}
+	c.server = state.NewServer(c.state, keys, c.log)
+	return nil
+}
+
+func (c *Collector) open(ctx context.Context) (err error) {
+	receiver := func(to *[]*listen.Receiver, what string, r *listen.Receiver, err error) error {
+		if err != nil {
+			return fmt.Errorf("collector.%s: %w", what, err)
+		}
+		*to = append(*to, r)
+		return nil
+	}
+	s, cfg := &c.sockets, c.conf
+	if cfg.Native.Group != "" {
+		r, err := listen.OpenGroup(ctx, cfg.Native.Group, cfg.Native.Interface)
+		if err := receiver(&s.native, "native.group", r, err); err != nil {
+			return err
+		}
+	}
+	if cfg.Native.Listen != "" {
+		r, err := listen.OpenUnicast(ctx, cfg.Native.Listen)
+		if err := receiver(&s.native, "native.listen", r, err); err != nil {
+			return err
+		}
+	}
+	if cfg.Gmond.Group != "" {
+		r, err := listen.OpenGroup(ctx, cfg.Gmond.Group, cfg.Gmond.Interface)
+		if err := receiver(&s.gmond, "gmond.group", r, err); err != nil {
+			return err
+		}
+	}
+	if cfg.Gmond.Listen != "" {
+		r, err := listen.OpenUnicast(ctx, cfg.Gmond.Listen)
+		if err := receiver(&s.gmond, "gmond.listen", r, err); err != nil {
+			return err
+		}
+	}
+	if cfg.Serve.Listen != "" {
+		if s.serve, err = listen.TCP(ctx, cfg.Serve.Listen); err != nil {
+			return fmt.Errorf("collector.serve.listen: %w", err)
+		}
+	}
+	s.sender, err = listen.OpenSender(ctx, listen.SenderOptions{
+		Group: cfg.Native.Group, Interface: cfg.Native.Interface, TTL: cfg.Native.TTL, To: cfg.Native.SendTo,
+	})
+	if err != nil {
+		return fmt.Errorf("collector.native: %w", err)
+	}
+	return nil
+}
+
+// Close gives the sockets back. Run does it too.
+func (c *Collector) Close() error {
+	var errs []error
+	closed := func(err error) {
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	for _, r := range append(append([]*listen.Receiver(nil), c.sockets.native...), c.sockets.gmond...) {
+		closed(r.Close())
+	}
+	if c.sockets.serve != nil {
+		closed(c.sockets.serve.Close())
+	}
+	if c.sockets.sender != nil {
+		closed(c.sockets.sender.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run collects, shares and serves until ctx ends; then it ends everything it started and returns nil.
+func (c *Collector) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range c.sockets.native {
+		g.Go(func() error { return r.Run(ctx, c.takeNative) })
+	}
+	for _, r := range c.sockets.gmond {
+		g.Go(func() error { return r.Run(ctx, c.takeGmond) })
+	}
+	if c.sockets.serve != nil {
+		g.Go(func() error { return c.server.Run(ctx, c.sockets.serve) })
+	}
+	g.Go(func() error { return c.tick(ctx) })
+	g.Go(func() error { return c.runProbes(ctx) })
+	g.Go(func() error { return c.sockets.sender.Run(ctx) })
+	return errors.Join(g.Wait(), c.Close())
+}
+
+func (c *Collector) tick(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-t.C:
+			c.state.Tick(now)
+		}
+	}
+}
+
+// Reload puts another configuration in force: probes, interval, keys, host_dmax and gmond.accept_from. On an error,
+// which names what is wrong, the old one stays in force whole. Sockets and bounds are set at start only: a change of
+// native, serve, the rest of gmond or max_… is such an error.
+func (c *Collector) Reload(cfg conf.Collector) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.fixed(cfg); err != nil {
+		return err
+	}
+	keys, err := LoadKeys(cfg.Keys, c.opt.DataDir)
+	if err != nil {
+		return err
+	}
+	sources, err := listen.ParseSources(cfg.Gmond.AcceptFrom)
+	if err != nil {
+		return fmt.Errorf("collector.gmond: %w", err)
+	}
+	set, err := c.buildProbes(cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.setKeys(keys); err != nil {
+		return err
+	}
+	c.sources.Store(sources)
+	c.state.SetHostDmax(cfg.HostDmax)
+	c.conf, c.set = cfg, set
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return nil
+}
+
+func (c *Collector) setKeys(keys *frame.Keyring) error {
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	if err := c.sealer.SetKeys(keys); err != nil {
+		return err
+	}
+	c.server.SetKeys(keys)
+	return c.state.SetKeys(keys)
+}
+
+func (c *Collector) fixed(cfg conf.Collector) error {
+	old := c.conf
+	old.Gmond.AcceptFrom, cfg.Gmond.AcceptFrom = nil, nil
+	for _, f := range []struct {
+		name string
+		a, b any
+	}{
+		{"native", old.Native, cfg.Native}, {"gmond", old.Gmond, cfg.Gmond}, {"serve", old.Serve, cfg.Serve},
+		{"max_hosts", old.MaxHosts, cfg.MaxHosts}, {"max_series", old.MaxSeries, cfg.MaxSeries}, {"max_bytes", old.MaxBytes, cfg.MaxBytes},
+	} {
+		if !reflect.DeepEqual(f.a, f.b) {
+			return fmt.Errorf("cannot reload: collector.%s has changed, which takes effect at start only; restart the collector", f.name)
+		}
+	}
+	if cfg.HostDmax <= 0 {
+		return fmt.Errorf("cannot reload: collector.host_dmax %v must be positive", cfg.HostDmax)
+	}
+	return nil
+}
+
+// Listeners are the addresses of the open sockets, with the ports that port 0 became.
+type Listeners struct {
+	Native []netip.AddrPort
+	Gmond  []netip.AddrPort
+	Serve  netip.AddrPort // invalid when nothing is served
+}
+
+// Listeners gives the addresses at which this collector is reached, from New on.
+func (c *Collector) Listeners() Listeners {
+	var l Listeners
+	for _, r := range c.sockets.native {
+		l.Native = append(l.Native, r.Addr())
+	}
+	for _, r := range c.sockets.gmond {
+		l.Gmond = append(l.Gmond, r.Addr())
+	}
+	if c.sockets.serve != nil {
+		l.Serve = c.sockets.serve.Addr().(*net.TCPAddr).AddrPort()
+	}
+	return l
+}
+
+// Status is what `keepwatch status` shows of a collector.
+type Status struct {
+	Cluster string        `json:"cluster"`
+	Host    string        `json:"host"`
+	Boot    string        `json:"boot"`
+	Started time.Time     `json:"started"`
+	Clients int           `json:"clients"` // extractors connected
+	State   state.Status  `json:"state"`
+	Probes  []ProbeStatus `json:"probes"` // by name
+}
+
+// Status takes a copy of what is known now.
+func (c *Collector) Status() Status {
+	c.mu.Lock()
+	set := c.set
+	c.mu.Unlock()
+	return Status{
+		Cluster: c.opt.Cluster, Host: c.opt.Host, Boot: c.boot.String(), Started: c.started,
+		Clients: c.server.Clients(), State: c.state.Status(time.Now()), Probes: set.status(),
+	}
+}
+
+// Publish shares a batch as if a probe of this host had just made it: `keepwatch send` uses it.
+func (c *Collector) Publish(b *batch.Batch) {
+	c.publish(b, c.pulse(), false)
+}
+
+func (c *Collector) pulse() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.set.pulse
+}

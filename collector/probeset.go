@@ -1,0 +1,153 @@
+package collector
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"keepwatch/internal/batch"
+	"keepwatch/internal/conf"
+	"keepwatch/metric"
+	"keepwatch/probes"
+	"keepwatch/probes/host"
+)
+
+// probeSet is the probes of one configuration.
+type probeSet struct {
+	probes []*scheduled
+	pulse  time.Duration // the shortest interval: this host is heard again after it at the latest
+}
+
+// scheduled is one probe with what its runs need.
+type scheduled struct {
+	probe        probes.Probe
+	name         string
+	interval     time.Duration
+	up, duration *metric.Series
+	out          batch.Batch
+
+	mu   sync.Mutex
+	last ProbeStatus
+}
+
+// ProbeStatus is how the last run of a probe went.
+type ProbeStatus struct {
+	Name     string        `json:"name"`
+	Interval time.Duration `json:"interval"`
+	Ran      time.Time     `json:"ran"` // start of the last run; zero before the first
+	Took     time.Duration `json:"took"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// buildProbes makes every probe that the configuration asks for. This table is the one place that knows the sources.
+func (c *Collector) buildProbes(cfg conf.Collector) (*probeSet, error) {
+	set := &probeSet{pulse: cfg.Interval}
+	add := func(what string, make func() (probes.Probe, error)) error {
+		p, err := make()
+		if err != nil {
+			return fmt.Errorf("collector.probes.%s: %w", what, err)
+		}
+		return set.add(c.opt, p, cfg.Interval)
+	}
+	if err := add("self", func() (probes.Probe, error) { return newSelfProbe(c) }); err != nil {
+		return nil, err
+	}
+	if p := cfg.Probes.Host; p.Enabled {
+		if err := add("host", func() (probes.Probe, error) {
+			return host.New(host.Options{Cluster: c.opt.Cluster, Host: c.opt.Host, Interval: p.Interval})
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+func (set *probeSet) add(opt Options, p probes.Probe, interval time.Duration) error {
+	s := &scheduled{probe: p, name: p.Name(), interval: p.Interval()}
+	if s.interval <= 0 {
+		s.interval = interval
+	}
+	if s.interval < 100*time.Millisecond {
+		return fmt.Errorf("collector.probes: interval %v of probe %q is too short: want 100ms or more", s.interval, s.name)
+	}
+	for _, other := range set.probes {
+		if other.name == s.name {
+			return fmt.Errorf("collector.probes: two probes are named %q: give each its own name", s.name)
+		}
+	}
+	labels := []metric.Label{{Name: "probe", Value: s.name}}
+	var err error
+	if s.up, err = metric.NewSeries(opt.Cluster, opt.Host, "keepwatch_probe_up", labels, metric.NoUnit, metric.State); err != nil {
+		return err
+	}
+	if s.duration, err = metric.NewSeries(opt.Cluster, opt.Host, "keepwatch_probe_duration_seconds", labels, metric.Seconds, metric.Gauge); err != nil {
+		return err
+	}
+	s.last = ProbeStatus{Name: s.name, Interval: s.interval}
+	set.probes = append(set.probes, s)
+	set.pulse = min(set.pulse, s.interval)
+	return nil
+}
+
+func (set *probeSet) status() []ProbeStatus {
+	out := make([]ProbeStatus, 0, len(set.probes))
+	for _, p := range set.probes {
+		p.mu.Lock()
+		out = append(out, p.last)
+		p.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b ProbeStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// report keeps how a run went and logs when that changes.
+func (s *scheduled) report(log *slog.Logger, start time.Time, took time.Duration, err error) {
+	s.mu.Lock()
+	before := s.last
+	s.last.Ran, s.last.Took, s.last.Error = start, took, ""
+	if err != nil {
+		s.last.Error = err.Error()
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil && before.Error != err.Error():
+		log.Warn("probe failed", "probe", s.name, "err", err)
+	case err == nil && before.Error != "":
+		log.Info("probe works again", "probe", s.name)
+	}
+}
+
+// selfProbe tells of the collector itself. A host without any other probe is still heard.
+type selfProbe struct {
+	c              *Collector
+	started, hosts *metric.Series
+}
+
+func newSelfProbe(c *Collector) (*selfProbe, error) {
+	p := &selfProbe{c: c}
+	var err error
+	if p.started, err = metric.NewSeries(c.opt.Cluster, c.opt.Host, "keepwatch_collector_start_time_seconds", nil, metric.Seconds, metric.Gauge); err != nil {
+		return nil, err
+	}
+	p.hosts, err = metric.NewSeries(c.opt.Cluster, c.opt.Host, "keepwatch_collector_hosts", nil, metric.NoUnit, metric.Gauge)
+	return p, err
+}
+
+// Name is "collector".
+func (p *selfProbe) Name() string { return "collector" }
+
+// Interval is the collector's own.
+func (p *selfProbe) Interval() time.Duration { return 0 }
+
+// Collect tells since when the collector runs and how many hosts it knows.
+func (p *selfProbe) Collect(_ context.Context, now time.Time, out *batch.Batch) error {
+	ms := now.UnixMilli()
+	out.Samples = append(out.Samples,
+		metric.Sample{Series: p.started, Time: ms, Value: float64(p.c.started.UnixMilli()) / 1000},
+		metric.Sample{Series: p.hosts, Time: ms, Value: float64(p.c.state.Hosts())})
+	return nil
+}

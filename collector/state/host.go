@@ -1,0 +1,265 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"keepwatch/collector/frame"
+	"keepwatch/collector/gmond"
+	"keepwatch/metric"
+)
+
+// missedIntervals is how many of its intervals a host may be silent before it is lost.
+const missedIntervals = 4
+
+// minInterval keeps a sender that announces no interval from being lost at once.
+const minInterval = int64(time.Second / time.Millisecond)
+
+var (
+	// ErrTooManyHosts and ErrTooManySeries are the bounds of Options; what would pass them is dropped whole.
+	ErrTooManyHosts  = errors.New("too many hosts")
+	ErrTooManySeries = errors.New("too many series of one host")
+
+	errPending = errors.New("too many gmond samples in one second")
+)
+
+// channel is one way by which a host is heard. Times are ms since the epoch.
+type channel struct {
+	heard    int64 // our clock
+	sent     int64 // the sender's clock in its last frame; of gmond: heard, rounded down to its interval
+	interval int64 // ms
+	epoch    int64 // start of the sender: boot, or its gmond in ms; 0 while unknown
+}
+
+func (c *channel) deadline() int64 { return c.heard + missedIntervals*c.interval }
+
+type host struct {
+	cluster, name string
+	address       netip.Addr // source of the last packet
+	through       string     // sender of the last frame, when it is another host
+	native, gmond channel
+	lost          bool
+	dropped       uint64 // frames and packets
+	warned        uint64 // of dropped
+
+	series map[uint64]struct{} // hashes of descriptors since the last sweep
+	old    map[uint64]struct{} // of the time between the two sweeps before
+	fresh  int                 // of the visit in progress: new series not yet in series
+	marked bool                // of the visit in progress: spoken of
+}
+
+func (h *host) deadline() int64 { return max(h.native.deadline(), h.gmond.deadline()) }
+func (h *host) heard() int64    { return max(h.native.heard, h.gmond.heard) }
+
+// hosts is every host that is known, by cluster and name.
+type hosts struct {
+	m                   map[string]*host
+	maxHosts, maxSeries int
+	seed                maphash.Seed
+	key                 []byte
+	v                   visit
+}
+
+func newHosts(maxHosts, maxSeries int) *hosts {
+	return &hosts{m: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}
+}
+
+func appendKey[T []byte | string](dst []byte, cluster, name T) []byte {
+	return append(append(append(dst[:0], cluster...), 0), name...)
+}
+
+func (hs *hosts) find(cluster, name string) *host {
+	hs.key = appendKey(hs.key, cluster, name)
+	return hs.m[string(hs.key)]
+}
+
+// dropped counts a drop against the host that sent it.
+func (hs *hosts) dropped(cluster, name string) {
+	if h := hs.find(cluster, name); h != nil {
+		h.dropped++
+	}
+}
+
+// visit is one frame on its way in. Nothing that it changes stays unless it is committed.
+type visit struct {
+	hs      *hosts
+	last    *host
+	touched []*host
+	made    []*host
+	fresh   []freshSeries
+}
+
+type freshSeries struct {
+	h    *host
+	hash uint64
+}
+
+func (hs *hosts) visit() *visit {
+	v := &hs.v
+	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0]}
+	return v
+}
+
+// seen is what batch.Scan asks for each sample.
+func (v *visit) seen(cluster, name, desc []byte) (known bool, err error) {
+	h := v.last
+	if h == nil || h.name != string(name) || h.cluster != string(cluster) {
+		if h, err = v.host(cluster, name); err != nil {
+			return false, err
+		}
+	}
+	hash := maphash.Bytes(v.hs.seed, desc)
+	if _, ok := h.series[hash]; ok {
+		return true, nil
+	}
+	if len(h.series)+h.fresh >= v.hs.maxSeries {
+		return false, fmt.Errorf("%w: %d of %q", ErrTooManySeries, len(h.series), h.name)
+	}
+	h.fresh++
+	v.fresh = append(v.fresh, freshSeries{h, hash})
+	_, known = h.old[hash]
+	return known, nil
+}
+
+func (v *visit) host(cluster, name []byte) (*host, error) {
+	hs := v.hs
+	hs.key = appendKey(hs.key, cluster, name)
+	h := hs.m[string(hs.key)]
+	if h == nil {
+		if len(hs.m) >= hs.maxHosts {
+			return nil, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), name)
+		}
+		h = &host{cluster: string(cluster), name: string(name), series: make(map[uint64]struct{})}
+		hs.m[string(hs.key)] = h
+		v.made = append(v.made, h)
+	}
+	if !h.marked {
+		h.marked = true
+		v.touched = append(v.touched, h)
+	}
+	v.last = h
+	return h, nil
+}
+
+func (v *visit) abort() {
+	v.clear()
+	for _, h := range v.made {
+		v.hs.key = appendKey(v.hs.key, h.cluster, h.name)
+		delete(v.hs.m, string(v.hs.key))
+	}
+}
+
+func (v *visit) clear() {
+	for _, h := range v.touched {
+		h.fresh, h.marked = 0, false
+	}
+}
+
+// commit makes the visit stay and appends the events of hosts that came.
+func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, now int64) []metric.Event {
+	v.clear()
+	for _, s := range v.fresh {
+		s.h.series[s.hash] = struct{}{}
+	}
+	for _, h := range v.touched {
+		h.address, h.through = from, ""
+		if h.name != f.Host {
+			h.through = f.Host
+		}
+		c := channel{heard: now, sent: f.Sent, interval: max(f.Interval.Milliseconds(), minInterval), epoch: f.Boot.Start}
+		if h.native.epoch > c.epoch {
+			c.epoch = h.native.epoch // of two senders that speak of one host, the later start counts
+		}
+		events = h.hear(events, &h.native, c, "")
+	}
+	return events
+}
+
+// hearGmond notes that a gmond packet spoke of a host.
+func (hs *hosts) hearGmond(events []metric.Event, cluster string, res *gmond.Result, from netip.Addr, now int64) ([]metric.Event, error) {
+	h := hs.find(cluster, res.Host)
+	if h == nil {
+		if len(hs.m) >= hs.maxHosts {
+			return events, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), res.Host)
+		}
+		h = &host{cluster: cluster, name: res.Host, series: make(map[uint64]struct{})}
+		hs.m[string(hs.key)] = h
+	}
+	h.address = from
+	interval := gmondInterval.Milliseconds()
+	return h.hear(events, &h.gmond, channel{heard: now, sent: now - now%interval, interval: interval, epoch: res.Started * 1000}, "gmond-"), nil
+}
+
+// hear notes a sign of life and appends host_joined when the host is new, was lost or started anew. The event's ID
+// depends on what the sender sent and not on our clock, so that every collector that hears the host makes the same
+// event. A gmond host joins when its heartbeat tells since when it runs.
+func (h *host) hear(events []metric.Event, c *channel, now channel, prefix string) []metric.Event {
+	before := *c
+	*c = now
+	if now.epoch == 0 {
+		return events
+	}
+	id, text := prefix+"joined-"+strconv.FormatInt(now.epoch, 10), "is heard"
+	switch {
+	case h.lost:
+		h.lost = false
+		id, text = id+"-"+strconv.FormatInt(now.sent, 10), "is heard again"
+	case before.epoch == now.epoch:
+		return events
+	case before.epoch != 0 && h.through != "":
+		return events // its speaker has started anew, not the host
+	case before.epoch != 0:
+		text = "has started anew"
+	}
+	return append(events, h.event(id, metric.EventHostJoined, now.sent, text))
+}
+
+// findLost appends host_lost for hosts that are past their deadline and forgets those silent for dmax.
+func (hs *hosts) findLost(events []metric.Event, now, dmax int64) []metric.Event {
+	for key, h := range hs.m {
+		if now-h.heard() > dmax {
+			delete(hs.m, key)
+		}
+		if h.lost || h.native.epoch == 0 && h.gmond.epoch == 0 || now <= h.deadline() {
+			continue
+		}
+		h.lost = true
+		c, prefix := &h.native, ""
+		if h.gmond.heard > h.native.heard {
+			c, prefix = &h.gmond, "gmond-"
+		}
+		silent := time.Duration(now-h.heard()) * time.Millisecond
+		text := fmt.Sprintf("has been silent for %v, %d times its interval", silent.Round(time.Second), missedIntervals)
+		events = append(events, h.event(prefix+"lost-"+strconv.FormatInt(c.sent, 10), metric.EventHostLost, now, text))
+	}
+	return events
+}
+
+func (h *host) event(id string, kind metric.EventKind, at int64, text string) metric.Event {
+	e := metric.Event{ID: id, Cluster: h.cluster, Host: h.name, Time: at, Kind: kind, Text: "host " + h.name + " " + text}
+	if h.address.IsValid() {
+		e.Labels = append(e.Labels, metric.Label{Name: "address", Value: h.address.String()})
+	}
+	if h.through != "" {
+		e.Labels = append(e.Labels, metric.Label{Name: "through", Value: h.through})
+	}
+	return e
+}
+
+// sweepSeries forgets the series that were not seen since the sweep before the last one.
+func (hs *hosts) sweepSeries() {
+	for _, h := range hs.m {
+		h.old, h.series = h.series, make(map[uint64]struct{}, len(h.series))
+	}
+}
+
+// groupByHost brings the samples of one host together, keeping their order: each change of host costs bytes.
+func groupByHost(s []metric.Sample) {
+	slices.SortStableFunc(s, func(a, b metric.Sample) int { return cmp.Compare(a.Series.Host, b.Series.Host) })
+}
