@@ -47,7 +47,9 @@ type Agent struct {
 	started time.Time
 	journal *journal
 	addrs   *link.Addresses
-	proxy   *proxy.Proxy // nil: none is managed
+	proxy   *proxy.Proxy  // nil: none is managed
+	serves  chan struct{} // closed when the proxy has come up once
+	cameUp  sync.Once
 	reloads chan reloading
 
 	mu        sync.Mutex
@@ -92,7 +94,7 @@ func New(opt Options) (*Agent, error) {
 		return nil, fmt.Errorf("%w: there are neither instances nor a proxy; name some under haagent in the configuration file", ErrConfig)
 	}
 	a := &Agent{
-		opt: opt, boot: rand.Text(), started: time.Now(), reloads: make(chan reloading),
+		opt: opt, boot: rand.Text(), started: time.Now(), reloads: make(chan reloading), serves: make(chan struct{}),
 		tracks: make(map[string]*tracked), ports: make(map[portKey]*port), instances: make(map[string]*running), links: make(map[string]link.Status),
 	}
 	a.journal = newJournal(a.boot)
@@ -130,6 +132,11 @@ func try(c conf.Instance) error {
 // Run runs the agent until ctx ends: a master then says so and releases its addresses.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.addrs.Close()
+	locked, err := lock(a.opt.DataDir)
+	if err != nil {
+		return err
+	}
+	defer locked.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	// The instances end before what they depend on: a proxy that stops first would be a failure to report.
 	base, endBase := context.WithCancel(context.WithoutCancel(ctx))
@@ -137,15 +144,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.mu.Lock()
 	a.ctx, a.group = base, group
 	a.mu.Unlock()
+	group.Go(func() error { return a.serve(base) })
+	group.Go(func() error { return a.logEvents(base) })
+	a.startProxy(ctx, base)
 	if err := a.apply(a.opt.Config); err != nil {
+		a.endInstances()
 		endBase()
 		return errors.Join(err, group.Wait())
 	}
-	if a.proxy != nil {
-		group.Go(func() error { return a.proxy.Run(base) })
-	}
-	group.Go(func() error { return a.serve(base) })
-	group.Go(func() error { return a.logEvents(base) })
 	group.Go(func() error {
 		defer endBase()
 		for {
@@ -159,6 +165,41 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	})
 	return group.Wait()
+}
+
+// proxyPatience is how long the instances wait at the start for the proxy that they may depend on.
+const proxyPatience = 3 * time.Second
+
+// startProxy starts the proxy and waits until it serves, so that an instance that tracks it begins as backup and not
+// with a fault of a moment. A proxy that does not come up does not keep the agent from starting.
+func (a *Agent) startProxy(ctx, base context.Context) {
+	if a.proxy == nil {
+		return
+	}
+	a.group.Go(func() error { return a.proxy.Run(base) })
+	select {
+	case <-a.serves:
+	case <-time.After(proxyPatience):
+	case <-ctx.Done():
+	}
+}
+
+// keep runs what must not end, and runs it again when it did: a failure to watch is no reason to give up addresses.
+func (a *Agent) keep(ctx context.Context, failed func(error), run func(context.Context) error) {
+	a.group.Go(func() error {
+		for {
+			err := run(ctx)
+			if ctx.Err() != nil {
+				return nil
+			}
+			failed(err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Second):
+			}
+		}
+	})
 }
 
 // Reload changes what differs in next and nothing else: instances that stay the same are not touched.
@@ -232,7 +273,9 @@ func (a *Agent) apply(c conf.HAAgent) error {
 	return nil
 }
 
-func keyOf(c conf.Instance) portKey { return portKey{c.Interface, vrrp.FamilyOf(c.Addresses[0].Addr())} }
+func keyOf(c conf.Instance) portKey {
+	return portKey{c.Interface, vrrp.FamilyOf(c.Addresses[0].Addr())}
+}
 
 // sameRouter reports whether an instance can go from one configuration to the other without leaving its phase.
 func sameRouter(a, b conf.Instance) bool { return keyOf(a) == keyOf(b) && a.VRID == b.VRID }
@@ -260,7 +303,7 @@ func (a *Agent) startInstance(c conf.Instance, lease conf.Lease) error {
 	ctx, stop := context.WithCancel(a.ctx)
 	r := &running{config: c, ctx: ctx, stop: stop, ended: make(chan struct{}), instance: &instance{
 		name: c.Name, ifname: c.Interface, vrid: uint8(c.VRID), port: p, addrs: a.addrs, lifetime: lease.Lifetime, journal: a.journal,
-		log: a.opt.Log.With("instance", c.Name), in: make(chan vrrp.Input, 16), packets: make(chan *vrrp.Packet, inputs),
+		in: make(chan vrrp.Input, 16), packets: make(chan *vrrp.Packet, inputs),
 		state: vrrp.New(vrrpConfig(c, a.tracksOf(c)), time.Now()),
 	}}
 	r.state, _ = vrrp.Step(r.state, linkInput(link.Look(c.Interface, virtual([]conf.Instance{c})), key.family), time.Now())
@@ -322,12 +365,8 @@ func (a *Agent) watchLinks(c conf.HAAgent) {
 	ctx, stop := context.WithCancel(a.ctx)
 	a.stopWatch, a.watching = stop, names
 	not := virtual(c.Instances)
-	a.group.Go(func() error {
-		if err := link.Watch(ctx, names, not, a.linkChanged); ctx.Err() == nil {
-			return err
-		}
-		return nil
-	})
+	a.keep(ctx, func(err error) { a.opt.Log.Error("interfaces are not watched for a second", "err", err) },
+		func(ctx context.Context) error { return link.Watch(ctx, names, not, a.linkChanged) })
 }
 
 func (a *Agent) linkChanged(ifname string, s link.Status) {
@@ -375,13 +414,16 @@ func (a *Agent) applyTracks(c conf.HAAgent) {
 			continue
 		}
 		ctx, stop := context.WithCancel(a.ctx)
-		a.tracks[n.Name] = &tracked{Track: status.Track{Name: n.Name, Since: time.Now(), Detail: "not looked at before"}, process: n.Process, stop: stop}
-		a.group.Go(func() error {
-			err := track.Process(ctx, n.Process, func(up bool, reason string) { a.trackChanged(n.Name, up, reason) })
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+		t := &tracked{Track: status.Track{Name: n.Name, Since: time.Now()}, process: n.Process, stop: stop}
+		var err error
+		if t.Up, err = track.Running(n.Process); err != nil {
+			t.Detail = err.Error()
+		} else if !t.Up {
+			t.Detail = "no process " + n.Process + " runs"
+		}
+		a.tracks[n.Name] = t
+		a.keep(ctx, func(err error) { a.trackChanged(n.Name, false, err.Error()) }, func(ctx context.Context) error {
+			return track.Process(ctx, n.Process, func(up bool, reason string) { a.trackChanged(n.Name, up, reason) })
 		})
 	}
 }
@@ -402,7 +444,7 @@ func (a *Agent) trackChanged(name string, up bool, detail string) {
 	now := time.Now()
 	a.mu.Lock()
 	t := a.tracks[name]
-	if t == nil {
+	if t == nil || t.Up == up {
 		a.mu.Unlock()
 		return
 	}
@@ -425,6 +467,9 @@ func (a *Agent) proxyChanged(s proxy.State) {
 	kind, text := metric.EventProxyStarted, fmt.Sprintf("haproxy serves (process %d)", s.PID)
 	if !s.Up {
 		kind, text = metric.EventProxyStopped, "haproxy does not serve: "+s.Reason
+	}
+	if s.Up {
+		a.cameUp.Do(func() { close(a.serves) })
 	}
 	a.trackChanged(trackProxy, s.Up, s.Reason)
 	a.journal.add(time.Now(), kind, text, map[string]string{"engine": "haproxy"})

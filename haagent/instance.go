@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,8 @@ const inputs = 256
 // burst is how many announcements go out at once; one may be lost.
 const burst = 5
 
-// instance drives one virtual router: it alone calls Step on its state, and carries out what comes of it.
+// instance drives one virtual router: it alone calls Step on its state, and carries out what comes of it. It also
+// renews the leases of its addresses itself: an instance that stands still loses them.
 type instance struct {
 	name     string
 	ifname   string
@@ -34,7 +36,6 @@ type instance struct {
 	addrs    *link.Addresses
 	lifetime time.Duration
 	journal  *journal
-	log      *slog.Logger
 
 	in      chan vrrp.Input
 	packets chan *vrrp.Packet
@@ -43,8 +44,10 @@ type instance struct {
 
 	state vrrp.State // of run alone
 
-	mu   sync.Mutex
-	seen status.Instance
+	mu        sync.Mutex // of what others may ask for
+	seen      vrrp.State
+	held      []netip.Prefix
+	lastError string
 }
 
 // vrrpConfig turns the file's words into the protocol's. tracks are as they are at the moment.
@@ -79,6 +82,7 @@ func (i *instance) run(ctx context.Context) {
 			i.step(vrrp.Shutdown{})
 			return
 		case <-timer.C:
+			i.hearFirst()
 			i.step(vrrp.Tick{})
 		case p := <-i.packets:
 			i.step(vrrp.Received{Packet: p})
@@ -86,8 +90,24 @@ func (i *instance) run(ctx context.Context) {
 			i.step(in)
 		case <-renew.C:
 			if i.state.Phase == vrrp.Master {
-				i.hold(i.state.Config.Addresses)
+				i.hold(i.state.Config.Addresses, time.Now())
 			}
+		}
+	}
+}
+
+// hearFirst judges the packets that came before a timer: after this process was stopped for a while both wait, and
+// the timer must not say that nobody was heard.
+func (i *instance) hearFirst() {
+	for range inputs {
+		select {
+		case p := <-i.packets:
+			i.step(vrrp.Received{Packet: p})
+		default:
+			if !i.port.pending() {
+				return
+			}
+			runtime.Gosched() // to the socket's reader
 		}
 	}
 }
@@ -124,15 +144,9 @@ func (i *instance) do(a vrrp.Action, now time.Time) {
 	case vrrp.SendAdvert:
 		i.send(a.Priority)
 	case vrrp.TakeAddresses:
-		if i.hold(a.Addresses) {
-			i.tellAddresses(now, metric.EventVIPTaken, "taken", a.Addresses)
-		}
+		i.hold(a.Addresses, now)
 	case vrrp.ReleaseAddresses:
-		if err := i.addrs.Release(i.ifname, a.Addresses); err != nil {
-			i.failed("cannot release", err)
-		}
-		i.mark(nil)
-		i.tellAddresses(now, metric.EventVIPReleased, "released", a.Addresses)
+		i.release(a.Addresses, now)
 	case vrrp.Announce:
 		i.announce()
 	case vrrp.Transition:
@@ -170,14 +184,32 @@ func (i *instance) send(priority uint8) {
 	}
 }
 
-// hold takes the addresses or renews their leases.
-func (i *instance) hold(addrs []netip.Prefix) bool {
+// hold takes the addresses or renews their leases, and tells those that are new.
+func (i *instance) hold(addrs []netip.Prefix, now time.Time) {
 	if err := i.addrs.Hold(i.ifname, addrs); err != nil {
 		i.failed("cannot hold the addresses", err)
-		return false
+		return
 	}
-	i.mark(addrs)
-	return true
+	i.mu.Lock()
+	taken := without(addrs, i.held)
+	i.held = append(i.held, taken...)
+	i.mu.Unlock()
+	i.tellAddresses(now, metric.EventVIPTaken, "taken", taken)
+}
+
+func (i *instance) release(addrs []netip.Prefix, now time.Time) {
+	if err := i.addrs.Release(i.ifname, addrs); err != nil {
+		i.failed("cannot release the addresses, their leases end by themselves", err)
+	}
+	i.mu.Lock()
+	released := without(addrs, without(addrs, i.held))
+	i.held = without(i.held, addrs)
+	i.mu.Unlock()
+	i.tellAddresses(now, metric.EventVIPReleased, "released", released)
+}
+
+func without(all, some []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return slices.Contains(some, p) })
 }
 
 func (i *instance) announce() {
@@ -198,57 +230,51 @@ func (i *instance) announce() {
 func (i *instance) failed(what string, err error) {
 	text := what + ": " + err.Error()
 	i.mu.Lock()
-	known := i.seen.LastError == text
-	i.seen.LastError = text
+	known := i.lastError == text
+	i.lastError = text
 	i.mu.Unlock()
 	if !known {
 		i.journal.add(time.Now(), "vrrp_error", i.name+": "+text, i.labels())
 	}
 }
 
-func (i *instance) mark(held []netip.Prefix) {
-	texts := make([]string, 0, len(held))
-	for _, p := range held {
-		texts = append(texts, p.Addr().String())
-	}
-	i.mu.Lock()
-	i.seen.Held = texts
-	i.mu.Unlock()
-}
-
-// publish renews what status tells, so that who asks never waits for the instance.
+// publish puts the state where status finds it, so that who asks never waits for the instance.
 func (i *instance) publish() {
-	s := &i.state
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.seen.Name, i.seen.Interface, i.seen.VRID, i.seen.Family = i.name, i.ifname, int(i.vrid), s.Config.Family.String()
-	i.seen.State, i.seen.StateNumber, i.seen.Since, i.seen.Reason = s.Phase.String(), int(s.Phase), s.Since, s.Reason
-	i.seen.Priority, i.seen.PriorityConfigured, i.seen.IntervalMS = int(s.Priority), int(s.Config.Priority), s.Config.Interval.Milliseconds()
-	i.seen.Addresses = i.seen.Addresses[:0:0]
-	for _, p := range s.Config.Addresses {
-		i.seen.Addresses = append(i.seen.Addresses, p.Addr().String())
-	}
-	i.seen.Source = ""
-	if s.Source.IsValid() {
-		i.seen.Source = s.Source.String()
-	}
-	i.seen.Master = nil
-	if s.Master.Address.IsValid() {
-		i.seen.Master = &status.Peer{Address: s.Master.Address.String(), Priority: int(s.Master.Priority), Heard: s.Master.Heard}
-	}
-	i.seen.Sent, i.seen.Received, i.seen.Transitions = s.Counters.Sent, s.Counters.Received, s.Counters.Transitions
-	i.seen.Dropped = dropped(s, i.flooded.Load())
+	i.seen = i.state
+	i.mu.Unlock()
 }
 
 // status is the newest published.
 func (i *instance) status() status.Instance {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	s := i.seen
-	if s.Held == nil {
-		s.Held = []string{}
+	s, held, lastError := i.seen, i.held, i.lastError
+	i.mu.Unlock()
+	c := &s.Counters
+	out := status.Instance{
+		Name: i.name, Interface: i.ifname, Family: s.Config.Family.String(), VRID: int(i.vrid),
+		State: s.Phase.String(), StateNumber: int(s.Phase), Since: s.Since, Reason: s.Reason,
+		Priority: int(s.Priority), PriorityConfigured: int(s.Config.Priority), IntervalMS: s.Config.Interval.Milliseconds(),
+		Addresses: hosts(s.Config.Addresses), Held: hosts(held),
+		Sent: c.Sent, Received: c.Received, Discarded: c.Discarded, AddressMismatch: c.AddressMismatch,
+		ChecksumPseudoHeader: c.PseudoHeader, ChecksumMessageOnly: c.MessageOnly,
+		Dropped: dropped(&s, i.flooded.Load()), Transitions: c.Transitions, Stalls: c.Stalls, LastError: lastError,
 	}
-	return s
+	if s.Source.IsValid() {
+		out.Source = s.Source.String()
+	}
+	if m := s.Master; m.Address.IsValid() {
+		out.Master = &status.Peer{Address: m.Address.String(), Priority: int(m.Priority), Heard: m.Heard}
+	}
+	return out
+}
+
+func hosts(addrs []netip.Prefix) []string {
+	texts := make([]string, 0, len(addrs))
+	for _, p := range addrs {
+		texts = append(texts, p.Addr().String())
+	}
+	return texts
 }
 
 // ErrConfig is what a configuration that cannot be run wraps.

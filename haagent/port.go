@@ -131,6 +131,12 @@ func (p *port) idle() bool {
 	return len(p.listeners) == 0
 }
 
+// pending tells whether a packet waits in the socket.
+func (p *port) pending() bool {
+	conn, _, err := p.sockets()
+	return err == nil && conn.Pending()
+}
+
 // sockets are the present ones, or an error while the interface is gone.
 func (p *port) sockets() (*link.Conn, *link.Announcer, error) {
 	p.mu.Lock()

@@ -23,17 +23,33 @@ import (
 // maxWait bounds how long GET /events holds a request that has nothing to answer.
 const maxWait = 30 * time.Second
 
+// lock makes sure that no other agent runs on the same data folder: two would fight for the same addresses. The
+// kernel frees the lock when this process ends, however it ends.
+func lock(dataDir string) (*os.File, error) {
+	path := filepath.Join(dataDir, "haagent.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the agent's lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("another HA agent runs on %s: stop it first, or name another folder with --data", dataDir)
+	}
+	return f, nil
+}
+
 // serve answers on the agent's socket until ctx ends.
 func (a *Agent) serve(ctx context.Context) error {
 	path := filepath.Join(a.opt.DataDir, status.Socket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot replace the agent's socket: %w", err)
 	}
-	old := unix.Umask(0o177)
 	ln, err := net.Listen("unix", path)
-	unix.Umask(old)
 	if err != nil {
 		return fmt.Errorf("cannot make the agent's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(fmt.Errorf("cannot protect the agent's socket: %w", err), ln.Close())
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })

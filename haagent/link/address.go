@@ -51,13 +51,19 @@ func (a *Addresses) Hold(ifname string, addrs []netip.Prefix) error {
 
 func (a *Addresses) leased(p netip.Prefix) *netlink.Addr {
 	seconds := int(a.lifetime / time.Second)
-	addr := &netlink.Addr{IPNet: ipNet(p), ValidLft: seconds, PreferedLft: seconds}
-	if p.Addr().Is6() {
-		// Duplicate address detection would keep it from being used for a second, and for good where the dead
-		// master still answers for it.
-		addr.Flags = unix.IFA_F_NODAD
+	if p.Addr().Is4() {
+		return &netlink.Addr{IPNet: ipNet(p), ValidLft: seconds, PreferedLft: seconds}
 	}
-	return addr
+	return &netlink.Addr{
+		IPNet: ipNet(p), ValidLft: seconds,
+		// A preferred lifetime of 0 keeps the virtual address from being chosen as the source of this host's own
+		// connections, which would break when it moves.
+		PreferedLft: 0,
+		// Duplicate address detection would keep it from being used for a second, and for good where the dead
+		// master still answers for it. A prefix route of an address with a lifetime would have that lifetime, and
+		// replace the one that the host's own address in the same prefix has.
+		Flags: unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE,
+	}
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

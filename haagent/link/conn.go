@@ -17,9 +17,6 @@ import (
 	"keepwatch/haagent/vrrp"
 )
 
-// protocol is the IP protocol number of VRRP.
-const protocol = 112
-
 // internetControl is the traffic class that routing protocols use: precedence 6, RFC 791.
 const internetControl = 0xc0
 
@@ -46,7 +43,7 @@ func Open(ifname string, family vrrp.Family) (*Conn, error) {
 	if family == vrrp.IPv6 {
 		domain = unix.AF_INET6
 	}
-	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, vrrp.Protocol)
 	if err != nil {
 		return nil, privilege(fmt.Errorf("cannot make a VRRP socket: %w", err))
 	}
@@ -57,7 +54,7 @@ func Open(ifname string, family vrrp.Family) (*Conn, error) {
 	}
 	c.file = os.NewFile(uintptr(fd), "vrrp "+ifname)
 	if c.raw, err = c.file.SyscallConn(); err != nil {
-		c.file.Close()
+		_ = c.file.Close()
 		return nil, fmt.Errorf("cannot watch the VRRP socket of %s: %w", ifname, err)
 	}
 	return c, nil
@@ -177,7 +174,7 @@ func (c *Conn) packet6(p *vrrp.Packet, n, oobn int, from unix.Sockaddr) bool {
 	return p.Dest.IsValid()
 }
 
-// Send multicasts a message from an address of this host.
+// Send multicasts a message from an address of this host. It never waits: a full queue is an error.
 func (c *Conn) Send(src netip.Addr, message []byte) error {
 	var to unix.Sockaddr
 	var oob []byte
@@ -189,14 +186,18 @@ func (c *Conn) Send(src netip.Addr, message []byte) error {
 		oob = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: src.As4(), Ifindex: int32(c.ifindex)})
 	}
 	var err error
-	waitErr := c.raw.Write(func(fd uintptr) bool {
-		err = unix.Sendmsg(int(fd), message, oob, to, 0)
-		return !errors.Is(err, unix.EAGAIN)
-	})
+	waitErr := c.raw.Control(func(fd uintptr) { err = unix.Sendmsg(int(fd), message, oob, to, 0) })
 	if err = errors.Join(waitErr, err); err != nil {
 		return fmt.Errorf("cannot send an advertisement on %s: %w", c.file.Name(), err)
 	}
 	return nil
+}
+
+// Pending tells whether a packet waits that Read has not taken.
+func (c *Conn) Pending() bool {
+	waiting := 0
+	err := c.raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return err == nil && waiting > 0
 }
 
 // Close ends a waiting Read.

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -22,97 +23,129 @@ type Status struct {
 	Detail  string     // "interface eth0 lost its carrier"
 }
 
-// resync is how often everything is looked at again, in case the kernel had to drop news.
+// resync is how often everything is looked at again whatever the kernel said, because it may have had to drop news.
 const resync = 10 * time.Second
 
 // Watch calls changed with the status of each interface, first as it is and then on each change, until ctx ends.
-// Addresses in not are never taken for a source: they are the virtual ones.
+// Addresses in not are never taken for a source: they are the virtual ones, and the renewal of one is no news.
+//
+// The kernel's messages serve as a bell only: what rings it is looked up. So a message that was lost, which the
+// kernel reports, costs nothing but another look.
 func Watch(ctx context.Context, ifnames []string, not []netip.Addr, changed func(ifname string, s Status)) error {
+	bell, err := openBell()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = bell.file.Close() })
+	defer func() {
+		stop()
+		_ = bell.file.Close()
+	}()
 	last := make(map[string]Status)
 	for {
-		err := watchOnce(ctx, func() {
-			for _, name := range ifnames {
-				if s := Look(name, not); last[name] != s {
-					last[name] = s
-					changed(name, s)
-				}
+		for _, name := range ifnames {
+			if s := Look(name, not); last[name] != s {
+				last[name] = s
+				changed(name, s)
 			}
-		})
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+		if err := bell.wait(not); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("cannot watch interfaces: %w", err)
 		}
 	}
 }
 
-// watchOnce calls lookAgain now, on each piece of news and every resync, until ctx or the subscription ends.
-func watchOnce(ctx context.Context, lookAgain func()) error {
-	done := make(chan struct{})
-	defer close(done)
-	failed := make(chan error, 8)
-	onError := func(err error) {
-		select {
-		case failed <- err:
-		default:
-		}
+// bell is a netlink socket that hears of links and addresses.
+type bell struct {
+	file *os.File
+	buf  []byte
+}
+
+func openBell() (*bell, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, privilege(fmt.Errorf("cannot open netlink: %w", err))
 	}
-	links, addrs := make(chan netlink.LinkUpdate, 64), make(chan netlink.AddrUpdate, 256)
-	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{ErrorCallback: onError}); err != nil {
-		return privilege(err)
+	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		unix.Close(fd)
+		return nil, privilege(fmt.Errorf("cannot subscribe to the news of interfaces: %w", err))
 	}
-	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{ErrorCallback: onError, ReceiveBufferSize: 1 << 20}); err != nil {
-		return privilege(err)
+	return &bell{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}, nil
+}
+
+// wait returns when there is news, when the kernel had to drop some, or after resync.
+func (b *bell) wait(not []netip.Addr) error {
+	if err := b.file.SetReadDeadline(time.Now().Add(resync)); err != nil {
+		return err
 	}
-	tick := time.NewTicker(resync)
-	defer tick.Stop()
 	for {
-		lookAgain()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-failed:
+		n, err := b.file.Read(b.buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, unix.ENOBUFS):
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
 			return err
-		case _, ok := <-links:
-			if !ok {
-				return unix.ENOBUFS
-			}
-		case _, ok := <-addrs:
-			if !ok {
-				return unix.ENOBUFS
-			}
-		case <-tick.C:
+		case isNews(b.buf[:n], not):
+			return nil
 		}
 	}
 }
 
-// Look tells the status of an interface now. Addresses in not are never taken for a source.
+// isNews tells whether a message is anything but the renewal of a virtual address. What cannot be read is news.
+func isNews(b []byte, not []netip.Addr) bool {
+	messages, err := syscall.ParseNetlinkMessage(b)
+	if err != nil {
+		return true
+	}
+	for _, m := range messages {
+		if m.Header.Type != unix.RTM_NEWADDR {
+			return true
+		}
+		attrs, err := syscall.ParseNetlinkRouteAttr(&m)
+		if err != nil {
+			return true
+		}
+		for _, a := range attrs {
+			ip, ok := netip.AddrFromSlice(a.Value)
+			if a.Attr.Type == unix.IFA_ADDRESS && !(ok && slices.Contains(not, ip)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Look tells the status of an interface now. Addresses in not are never taken for a source, neither is one that the
+// kernel is still probing for a duplicate: it cannot send yet.
 func Look(name string, not []netip.Addr) Status {
-	ifi, err := net.InterfaceByName(name)
+	l, err := netlink.LinkByName(name)
 	if err != nil {
 		return Status{Detail: "there is no interface " + name}
 	}
-	s := Status{Index: ifi.Index}
+	attrs := l.Attrs()
+	s := Status{Index: attrs.Index}
 	switch {
-	case ifi.Flags&net.FlagUp == 0:
+	case attrs.RawFlags&unix.IFF_UP == 0:
 		s.Detail = "interface " + name + " is down"
-	case ifi.Flags&net.FlagRunning == 0:
+	case attrs.RawFlags&unix.IFF_RUNNING == 0:
 		s.Detail = "interface " + name + " lost its carrier"
 	default:
 		s.Up, s.Detail = true, "interface "+name+" is up"
 	}
-	addrs, err := ifi.Addrs()
+	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 	if err != nil {
+		s.Up, s.Detail = false, fmt.Sprintf("cannot list the addresses of %s: %v", name, err)
 		return s
 	}
 	for _, a := range addrs {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		ip, ok := netip.AddrFromSlice(n.IP)
-		if ip = ip.Unmap(); !ok || slices.Contains(not, ip) {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		ip = ip.Unmap()
+		if !ok || slices.Contains(not, ip) || a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 {
 			continue
 		}
 		switch {

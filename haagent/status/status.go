@@ -36,10 +36,17 @@ type Instance struct {
 	Source             string            `json:"source"`
 	Master             *Peer             `json:"master,omitempty"` // whom a backup follows
 	Sent               uint64            `json:"sent"`
-	Received           uint64            `json:"received"`
-	Dropped            map[string]uint64 `json:"dropped"` // by reason
-	Transitions        uint64            `json:"transitions"`
-	LastError          string            `json:"last_error,omitempty"`
+	Received           uint64            `json:"received"`  // accepted ones
+	Discarded          uint64            `json:"discarded"` // of Received, those of a priority too low to count
+	Dropped            map[string]uint64 `json:"dropped"`   // refused, by reason
+	AddressMismatch    uint64            `json:"address_mismatch"`
+
+	ChecksumPseudoHeader uint64 `json:"checksum_pseudo_header"` // of Received, by the way the checksum was computed
+	ChecksumMessageOnly  uint64 `json:"checksum_message_only"`
+
+	Transitions uint64 `json:"transitions"`
+	Stalls      uint64 `json:"stalls"` // times that this agent stood still for longer than others wait
+	LastError   string `json:"last_error,omitempty"`
 }
 
 // Peer is another router as last heard.

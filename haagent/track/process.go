@@ -33,6 +33,21 @@ func Process(ctx context.Context, name string, changed func(up bool, reason stri
 	return w.run(ctx)
 }
 
+// Running tells whether an executable of that name runs now, as Process would find it.
+func Running(name string) (bool, error) {
+	w := &watcher{name: name, proc: "/proc"}
+	var err error
+	if w.net, err = os.Readlink("/proc/self/ns/net"); err != nil {
+		return false, fmt.Errorf("cannot tell this process's network namespace: %w", err)
+	}
+	watched := make(map[int]int)
+	err = w.find(watched)
+	for _, fd := range watched {
+		unix.Close(fd)
+	}
+	return len(watched) > 0, err
+}
+
 type watcher struct {
 	name, proc, net string
 	changed         func(up bool, reason string)
