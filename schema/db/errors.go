@@ -52,7 +52,7 @@ func Map(err error) error {
 			return ErrExists
 		case "23503":
 			return ErrReference
-		case "23514", "23502", "22001", "22003", "22P02":
+		case "23514", "23502", "22001", "22003", "22P02", "22007", "22008", "22021", "22P05": // the last two: NUL in text
 			return ErrCheck
 		case "40001", "40P01":
 			return ErrRetry
