@@ -1,0 +1,26 @@
+-- Reading for PromQL. An empty array means that any will do.
+
+-- name: SelectSeries :many
+SELECT id, cluster, host, metric, labels, unit, kind
+FROM series
+WHERE (cardinality(@metrics::text[]) = 0 OR metric = ANY (@metrics::text[]))
+  AND (cardinality(@clusters::text[]) = 0 OR cluster = ANY (@clusters::text[]))
+  AND (cardinality(@hosts::text[]) = 0 OR host = ANY (@hosts::text[]))
+  AND labels @> @labels
+  AND last_seen >= @since
+ORDER BY id
+LIMIT @at_most;
+
+-- name: SelectSamples :many
+SELECT series, time, value
+FROM sample_rows
+WHERE series = ANY (@series::int[]) AND time >= @since AND time <= @until
+ORDER BY series, time
+LIMIT @at_most;
+
+-- name: MetricMetadata :many
+SELECT metric, min(unit)::text AS unit, min(kind)::text AS kind, count(DISTINCT (cluster, host)) AS hosts
+FROM series
+WHERE last_seen >= @since
+GROUP BY metric
+ORDER BY metric;
