@@ -22,6 +22,7 @@ import (
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
 
+	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/goleak"
 )
 
@@ -236,9 +237,17 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var good []byte
-	sealer.Seal(&batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("lab", "web1", "load", nil, "", metric.Gauge), Value: 1}}},
-		frame.Stamp{Now: time.Now(), Interval: time.Minute}, func(d []byte) { good = append([]byte(nil), d...) })
+	seal := func(name string) (out []byte) {
+		sealer.Seal(&batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("lab", "web1", name, nil, "", metric.Gauge), Value: 1}}},
+			frame.Stamp{Now: time.Now(), Interval: time.Minute}, func(d []byte) { out = append([]byte(nil), d...) })
+		return out
+	}
+	good, last := seal("load"), seal("last")
+	drops := []string{`frames_dropped_total{reason="not_frame"}`, `frames_dropped_total{reason="seal"}`, `frames_dropped_total{reason="replay"}`, `gmond_packets_dropped_total{reason="source"}`}
+	before := make(map[string]uint64)
+	for _, d := range drops {
+		before[d] = metrics.GetOrCreateCounter("keepwatch_collector_" + d).Get()
+	}
 	forged := append([]byte(nil), good...)
 	forged[len(forged)-1] ^= 1
 	inNamespace(t, ns, func() error {
@@ -257,10 +266,15 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 		}
 		return errors.Join(
 			send(l.Gmond[0], []byte("not from an accepted network")),
-			send(l.Native[0], []byte("unsigned"), forged, good, good, make([]byte, listen.MaxDatagram+100)))
+			send(l.Native[0], []byte("unsigned"), forged, good, good, last))
 	})
-	// The good frame stands behind the hostile ones; its host in the stream says that all before it were handled.
-	read(t, stream(t, ns, c, 0), "web1 load", "web1 host_joined")
+	// The last frame in the stream says that all before it were handled.
+	read(t, stream(t, ns, c, 0), "web1 load", "web1 last")
+	for _, d := range drops {
+		if n := metrics.GetOrCreateCounter("keepwatch_collector_"+d).Get() - before[d]; n != 1 {
+			t.Errorf("%s grew by %d, want 1", d, n)
+		}
+	}
 	for _, h := range c.Status().State.Hosts {
 		if h.Name != "agg" && h.Name != "web1" {
 			t.Errorf("host %q appeared", h.Name)
