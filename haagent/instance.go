@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -99,15 +98,13 @@ func (i *instance) run(ctx context.Context) {
 // hearFirst judges the packets that came before a timer: after this process was stopped for a while both wait, and
 // the timer must not say that nobody was heard.
 func (i *instance) hearFirst() {
+	i.port.drain()
 	for range inputs {
 		select {
 		case p := <-i.packets:
 			i.step(vrrp.Received{Packet: p})
 		default:
-			if !i.port.pending() {
-				return
-			}
-			runtime.Gosched() // to the socket's reader
+			return
 		}
 	}
 }

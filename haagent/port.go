@@ -31,6 +31,8 @@ type port struct {
 	listeners map[uint8]*instance
 	foreign   uint64 // heard, of a virtual router that is not ours
 	readers   sync.WaitGroup
+
+	trying sync.Mutex // held by drain
 }
 
 func newPort(key portKey, log *slog.Logger) *port {
@@ -131,10 +133,21 @@ func (p *port) idle() bool {
 	return len(p.listeners) == 0
 }
 
-// pending tells whether a packet waits in the socket.
-func (p *port) pending() bool {
+// drain delivers what waits in the socket now.
+func (p *port) drain() {
 	conn, _, err := p.sockets()
-	return err == nil && conn.Pending()
+	if err != nil {
+		return
+	}
+	p.trying.Lock()
+	defer p.trying.Unlock()
+	var packet vrrp.Packet
+	for range inputs {
+		if !conn.Try(&packet) {
+			return
+		}
+		p.deliver(&packet)
+	}
 }
 
 // sockets are the present ones, or an error while the interface is gone.

@@ -40,8 +40,11 @@ func (a *Announcer) Announce(addr netip.Addr) error {
 	if len(a.ifi.HardwareAddr) != 6 {
 		return nil
 	}
-	frame, ethertype := gratuitousARP(a.ifi.HardwareAddr, addr), uint16(unix.ETH_P_ARP)
-	if addr.Is6() {
+	var frame []byte
+	ethertype := uint16(unix.ETH_P_ARP)
+	if addr.Is4() {
+		frame = gratuitousARP(a.ifi.HardwareAddr, addr)
+	} else {
 		frame, ethertype = neighbourAdvertisement(a.ifi.HardwareAddr, addr, a.router), unix.ETH_P_IPV6
 	}
 	to := &unix.SockaddrLinklayer{Protocol: ethertype<<8 | ethertype>>8, Ifindex: a.ifi.Index, Halen: 6}

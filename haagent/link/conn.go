@@ -29,9 +29,14 @@ type Conn struct {
 	raw     syscall.RawConn
 	family  vrrp.Family
 	ifindex int
-	buf     []byte
-	oob     []byte
+	read    buffers // of Read
+	try     buffers // of Try
 }
+
+// buffers take one packet and what the kernel says of it.
+type buffers struct{ packet, control []byte }
+
+func newBuffers() buffers { return buffers{make([]byte, 2048), make([]byte, 256)} }
 
 // Open joins the family's VRRP group on an interface.
 func Open(ifname string, family vrrp.Family) (*Conn, error) {
@@ -47,7 +52,7 @@ func Open(ifname string, family vrrp.Family) (*Conn, error) {
 	if err != nil {
 		return nil, privilege(fmt.Errorf("cannot make a VRRP socket: %w", err))
 	}
-	c := &Conn{family: family, ifindex: ifi.Index, buf: make([]byte, 2048), oob: make([]byte, 256)}
+	c := &Conn{family: family, ifindex: ifi.Index, read: newBuffers(), try: newBuffers()}
 	if err := c.setUp(fd, ifname); err != nil {
 		unix.Close(fd)
 		return nil, privilege(fmt.Errorf("cannot prepare the VRRP socket of %s: %w", ifname, err))
@@ -107,34 +112,44 @@ func (c *Conn) setUp(fd int, ifname string) error {
 // packet too odd to be an IP packet is passed over.
 func (c *Conn) Read(p *vrrp.Packet) error {
 	for {
-		n, oobn, from, err := c.receive()
-		if err != nil {
-			return err
+		var n, oobn int
+		var from unix.Sockaddr
+		var err error
+		waitErr := c.raw.Read(func(fd uintptr) bool {
+			n, oobn, _, from, err = unix.Recvmsg(int(fd), c.read.packet, c.read.control, 0)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		switch {
+		case waitErr != nil:
+			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), waitErr)
+		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINTR):
+			continue // the interface went down; news of it come by Watch
+		case err != nil:
+			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), err)
 		}
-		if c.family == vrrp.IPv6 {
-			if c.packet6(p, n, oobn, from) {
-				return nil
-			}
-		} else if packet4(p, c.buf[:n]) {
+		if c.parse(p, &c.read, n, oobn, from) {
 			return nil
 		}
 	}
 }
 
-func (c *Conn) receive() (n, oobn int, from unix.Sockaddr, err error) {
-	waitErr := c.raw.Read(func(fd uintptr) bool {
-		n, oobn, _, from, err = unix.Recvmsg(int(fd), c.buf, c.oob, 0)
-		return !errors.Is(err, unix.EAGAIN)
+// Try takes a packet that waits already, beside a goroutine that is in Read. p's payload is valid until the next
+// Try. Calls must not overlap.
+func (c *Conn) Try(p *vrrp.Packet) bool {
+	var n, oobn int
+	var from unix.Sockaddr
+	var err error
+	waitErr := c.raw.Control(func(fd uintptr) {
+		n, oobn, _, from, err = unix.Recvmsg(int(fd), c.try.packet, c.try.control, 0)
 	})
-	switch {
-	case waitErr != nil:
-		return 0, 0, nil, fmt.Errorf("cannot hear on %s: %w", c.file.Name(), waitErr)
-	case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINTR):
-		return 0, 0, nil, nil // the interface went down; news of it come by Watch
-	case err != nil:
-		return 0, 0, nil, fmt.Errorf("cannot hear on %s: %w", c.file.Name(), err)
+	return waitErr == nil && err == nil && c.parse(p, &c.try, n, oobn, from)
+}
+
+func (c *Conn) parse(p *vrrp.Packet, b *buffers, n, oobn int, from unix.Sockaddr) bool {
+	if c.family == vrrp.IPv6 {
+		return packet6(p, b.packet[:n], b.control[:oobn], from)
 	}
-	return n, oobn, from, nil
+	return packet4(p, b.packet[:n])
 }
 
 // packet4 takes the IP header off, which the kernel has checked, and the padding that some drivers leave.
@@ -152,13 +167,13 @@ func packet4(p *vrrp.Packet, b []byte) bool {
 	return true
 }
 
-func (c *Conn) packet6(p *vrrp.Packet, n, oobn int, from unix.Sockaddr) bool {
+func packet6(p *vrrp.Packet, b, control []byte, from unix.Sockaddr) bool {
 	sa, ok := from.(*unix.SockaddrInet6)
 	if !ok {
 		return false
 	}
-	p.Source, p.Payload, p.TTL, p.Dest = netip.AddrFrom16(sa.Addr), c.buf[:n], 0, netip.Addr{}
-	messages, err := unix.ParseSocketControlMessage(c.oob[:oobn])
+	p.Source, p.Payload, p.TTL, p.Dest = netip.AddrFrom16(sa.Addr), b, 0, netip.Addr{}
+	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return false
 	}
@@ -191,13 +206,6 @@ func (c *Conn) Send(src netip.Addr, message []byte) error {
 		return fmt.Errorf("cannot send an advertisement on %s: %w", c.file.Name(), err)
 	}
 	return nil
-}
-
-// Pending tells whether a packet waits that Read has not taken.
-func (c *Conn) Pending() bool {
-	waiting := 0
-	err := c.raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
-	return err == nil && waiting > 0
 }
 
 // Close ends a waiting Read.
