@@ -13,7 +13,9 @@ import (
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
 	"keepwatch/probes"
+	"keepwatch/probes/haproxy"
 	"keepwatch/probes/host"
+	"keepwatch/probes/snmp"
 )
 
 // probeSet is the probes of one configuration.
@@ -43,23 +45,43 @@ type ProbeStatus struct {
 	Error    string        `json:"error,omitempty"`
 }
 
-// buildProbes makes every probe that the configuration asks for. This table is the one place that knows the sources.
+// wanted is one probe that a configuration asks for.
+type wanted struct {
+	key  string // in the configuration, under collector.probes
+	make func() (probes.Probe, error)
+}
+
+// table is the one place that knows the sources.
+func (c *Collector) table(cfg *conf.Probes) []wanted {
+	cluster, name := c.opt.Cluster, c.opt.Host
+	list := []wanted{{"self", func() (probes.Probe, error) { return newSelfProbe(c) }}}
+	if cfg.Host.Enabled {
+		list = append(list, wanted{"host", func() (probes.Probe, error) {
+			return host.New(host.Options{Cluster: cluster, Host: name, Interval: cfg.Host.Interval})
+		}})
+	}
+	for i, p := range cfg.HAProxy {
+		list = append(list, wanted{fmt.Sprintf("haproxy[%d]", i), func() (probes.Probe, error) {
+			return haproxy.New(haproxy.Options{Cluster: cluster, Host: name, Config: p})
+		}})
+	}
+	for i, p := range cfg.SNMP {
+		list = append(list, wanted{fmt.Sprintf("snmp[%d]", i), func() (probes.Probe, error) {
+			return snmp.New(snmp.Options{Cluster: cluster, Config: p})
+		}})
+	}
+	return list
+}
+
+// buildProbes makes every probe that the configuration asks for.
 func (c *Collector) buildProbes(cfg conf.Collector) (*probeSet, error) {
 	set := &probeSet{pulse: cfg.Interval}
-	add := func(what string, make func() (probes.Probe, error)) error {
-		p, err := make()
+	for _, w := range c.table(&cfg.Probes) {
+		p, err := w.make()
 		if err != nil {
-			return fmt.Errorf("collector.probes.%s: %w", what, err)
+			return nil, fmt.Errorf("collector.probes.%s: %w", w.key, err)
 		}
-		return set.add(c.opt, p, cfg.Interval)
-	}
-	if err := add("self", func() (probes.Probe, error) { return newSelfProbe(c) }); err != nil {
-		return nil, err
-	}
-	if p := cfg.Probes.Host; p.Enabled {
-		if err := add("host", func() (probes.Probe, error) {
-			return host.New(host.Options{Cluster: c.opt.Cluster, Host: c.opt.Host, Interval: p.Interval})
-		}); err != nil {
+		if err := set.add(c.opt, p, cfg.Interval); err != nil {
 			return nil, err
 		}
 	}
