@@ -9,10 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"keepwatch/collector/listen"
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
+	"keepwatch/internal/netnstest"
 	"keepwatch/metric"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -44,9 +43,9 @@ func testConf(t *testing.T) conf.Collector {
 }
 
 // start makes a collector in a namespace and runs it until stop or the end of the test.
-func start(t *testing.T, ns, host string, cfg conf.Collector) (c *Collector, stop func()) {
+func start(t *testing.T, nd *netnstest.Node, host string, cfg conf.Collector) (c *Collector, stop func()) {
 	t.Helper()
-	inNamespace(t, ns, func() (err error) {
+	inNamespace(t, nd, func() (err error) {
 		c, err = New(Options{Config: cfg, Cluster: "lab", Host: host, DataDir: t.TempDir()})
 		return err
 	})
@@ -69,14 +68,14 @@ func start(t *testing.T, ns, host string, cfg conf.Collector) (c *Collector, sto
 }
 
 // stream connects to a collector's state stream.
-func stream(t *testing.T, ns string, c *Collector, since int64) *frame.StreamReader {
+func stream(t *testing.T, nd *netnstest.Node, c *Collector, since int64) *frame.StreamReader {
 	t.Helper()
 	ring, err := LoadKeys(c.opt.Config.Keys, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var conn net.Conn
-	inNamespace(t, ns, func() (err error) {
+	inNamespace(t, nd, func() (err error) {
 		conn, err = net.Dial("tcp", c.Listeners().Serve.String())
 		return err
 	})
@@ -133,8 +132,8 @@ func read(t *testing.T, r *frame.StreamReader, want ...string) map[string]metric
 const gmondConf = `
 globals { daemonize = no setuid = no host_dmax = 0 send_metadata_interval = 1 module_dir = "/usr/lib/x86_64-linux-gnu/ganglia" }
 cluster { name = "lab" }
-udp_send_channel { mcast_join = 239.2.11.71 port = 8649 mcast_if = lo }
-udp_recv_channel { mcast_join = 239.2.11.71 port = 8649 mcast_if = lo bind = 239.2.11.71 }
+udp_send_channel { mcast_join = 239.2.11.71 port = 8649 mcast_if = eth0 }
+udp_recv_channel { mcast_join = 239.2.11.71 port = 8649 mcast_if = eth0 bind = 239.2.11.71 }
 tcp_accept_channel { bind = 127.0.0.1 port = 8649 }
 modules { module { name = "core_metrics" } module { name = "load_module" path = "modload.so" } module { name = "cpu_module" path = "modcpu.so" } module { name = "sys_module" path = "modsys.so" } }
 collection_group { collect_once = yes time_threshold = 2 metric { name = "heartbeat" } }
@@ -145,33 +144,24 @@ collection_group { collect_once = yes time_threshold = 1 metric { name = "os_nam
 // A gmond and a gmetric of Debian, on the same host and the same group and port, show up with their metrics.
 func TestGmondAndGmetricAreHeard(t *testing.T) {
 	gmond, gmetric := program(t, "gmond", "ganglia-monitor"), program(t, "gmetric", "ganglia-monitor")
-	ns := newNamespace(t, "g")
-	ip(t, "-n", ns, "route", "add", "224.0.0.0/4", "dev", "lo")
+	nd := hosts(t, 1)[0]
 	file := filepath.Join(t.TempDir(), "gmond.conf")
 	if err := os.WriteFile(file, []byte(gmondConf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, _ := start(t, ns, "agg", testConf(t))
-	cmd := exec.Command(gmond, "-c", file, "-f")
-	inNamespace(t, ns, cmd.Start)
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait() // its exit code says nothing
-	})
+	cfg := testConf(t)
+	cfg.Gmond.AcceptFrom = []string{"10.77.0.0/24"}
+	c, _ := start(t, nd, "agg", cfg)
+	nd.Start(nd.Command(gmond, "-c", file, "-f"))
 	name, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	inNamespace(t, ns, func() error {
-		out, err := exec.Command(gmetric, "-c", file, "-n", "queue length", "-v", "42", "-t", "uint32", "-u", "jobs", "-S", "10.0.0.9:batch1").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("gmetric: %w: %s", err, out)
-		}
-		return nil
-	})
-	got := read(t, stream(t, ns, c, 0), "agg host_joined", name+" gmond_load_one", name+" gmond_os_name_info",
+	out, err := nd.Command(gmetric, "-c", file, "-n", "queue length", "-v", "42", "-t", "uint32", "-u", "jobs", "-S", "10.0.0.9:batch1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("gmetric: %v: %s", err, out)
+	}
+	got := read(t, stream(t, nd, c, 0), "agg host_joined", name+" gmond_load_one", name+" gmond_os_name_info",
 		name+" gmond_cpu_num", name+" gmond_heartbeat", name+" host_joined", "batch1 gmond_queue_length", "agg keepwatch_probe_up")
 	if s := got["batch1 gmond_queue_length"]; s.Value != 42 || s.Series.Unit != "jobs" || s.Series.Label("source") != "gmond" || s.Series.Label("gmond_name") != "queue length" {
 		t.Errorf("gmetric: got %v of %v", s, s.Series)
@@ -192,8 +182,8 @@ func TestGmondAndGmetricAreHeard(t *testing.T) {
 
 // Two collectors on two hosts hear each other and each serves both; when one is killed the other goes on and tells.
 func TestTwoCollectorsShareOneState(t *testing.T) {
-	a, b := newNamespace(t, "a"), newNamespace(t, "b")
-	joinNamespaces(t, a, b)
+	nodes := hosts(t, 2)
+	a, b := nodes[0], nodes[1]
 	cfg := testConf(t)
 	ca, stopA := start(t, a, "web1", cfg)
 	cb, _ := start(t, b, "web2", cfg)
@@ -223,11 +213,11 @@ func TestTwoCollectorsShareOneState(t *testing.T) {
 
 // What nobody with the key has sealed is counted and changes nothing.
 func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
-	ns := newNamespace(t, "h")
+	nd := hosts(t, 1)[0]
 	cfg := testConf(t)
 	cfg.Native = conf.Native{Listen: "127.0.0.1:0", Payload: 1400}
 	cfg.Gmond = conf.Gmond{Listen: "127.0.0.1:0", AcceptFrom: []string{"192.0.2.0/24"}}
-	c, _ := start(t, ns, "agg", cfg)
+	c, _ := start(t, nd, "agg", cfg)
 	l := c.Listeners()
 	ring, err := LoadKeys(cfg.Keys, "")
 	if err != nil {
@@ -250,7 +240,7 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 	}
 	forged := append([]byte(nil), good...)
 	forged[len(forged)-1] ^= 1
-	inNamespace(t, ns, func() error {
+	inNamespace(t, nd, func() error {
 		send := func(to netip.AddrPort, datagrams ...[]byte) error {
 			s, err := listen.OpenSender(context.Background(), listen.SenderOptions{To: []string{to.String()}})
 			if err != nil {
@@ -269,7 +259,7 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 			send(l.Native[0], []byte("unsigned"), forged, good, good, last))
 	})
 	// The last frame in the stream says that all before it were handled.
-	read(t, stream(t, ns, c, 0), "web1 load", "web1 last")
+	read(t, stream(t, nd, c, 0), "web1 load", "web1 last")
 	for _, d := range drops {
 		if n := metrics.GetOrCreateCounter("keepwatch_collector_"+d).Get() - before[d]; n != 1 {
 			t.Errorf("%s grew by %d, want 1", d, n)
@@ -283,10 +273,10 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
-	ns := newNamespace(t, "r")
+	nd := hosts(t, 1)[0]
 	cfg := testConf(t)
-	c, _ := start(t, ns, "agg", cfg)
-	r := stream(t, ns, c, 0)
+	c, _ := start(t, nd, "agg", cfg)
+	r := stream(t, nd, c, 0)
 	read(t, r, "agg node_load1")
 	bad := cfg
 	bad.Native.Group = "239.1.1.1:9"
@@ -312,15 +302,15 @@ func TestReload(t *testing.T) {
 		t.Errorf("probes after reload: %+v", p)
 	}
 	c.opt.Config.Keys = next.Keys
-	read(t, stream(t, ns, c, time.Now().UnixMilli()), "agg keepwatch_collector_hosts")
+	read(t, stream(t, nd, c, time.Now().UnixMilli()), "agg keepwatch_collector_hosts")
 }
 
 func TestTakenPortIsOneSentence(t *testing.T) {
-	ns := newNamespace(t, "p")
+	nd := hosts(t, 1)[0]
 	cfg := testConf(t)
-	c, _ := start(t, ns, "agg", cfg)
+	c, _ := start(t, nd, "agg", cfg)
 	cfg.Serve.Listen = c.Listeners().Serve.String()
-	inNamespace(t, ns, func() error {
+	inNamespace(t, nd, func() error {
 		_, err := New(Options{Config: cfg, Cluster: "lab", Host: "agg", DataDir: t.TempDir()})
 		if err == nil || !strings.HasPrefix(err.Error(), "collector.serve.listen: cannot listen on tcp 127.0.0.1:") || !strings.Contains(err.Error(), "another program has this port") {
 			t.Errorf("got %v", err)
