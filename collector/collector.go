@@ -218,14 +218,19 @@ func (c *Collector) Run(ctx context.Context) error {
 }
 
 func (c *Collector) tick(ctx context.Context) error {
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
+	second, hour := time.NewTicker(time.Second), time.NewTicker(time.Hour)
+	defer second.Stop()
+	defer hour.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case now := <-t.C:
+		case now := <-second.C:
 			c.state.Tick(now)
+		case <-hour.C:
+			c.sendMu.Lock()
+			c.sealer.Forget()
+			c.sendMu.Unlock()
 		}
 	}
 }

@@ -138,3 +138,6 @@ func (s *Sealer) SetKeys(ring *Keyring) error {
 	s.opt.Keys, s.aead = ring, aead
 	return nil
 }
+
+// Forget drops what the Sealer remembers of series, which grows with those that come and go. Call it every hour or so.
+func (s *Sealer) Forget() { s.enc = batch.Encoder{} }

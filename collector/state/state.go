@@ -178,6 +178,7 @@ func (s *State) Tick(now time.Time) {
 		s.swept = now
 		s.table.Sweep(ms, s.opt.HostDmax.Milliseconds())
 		s.hosts.sweepSeries()
+		s.sealer.Forget()
 	}
 }
 
