@@ -51,7 +51,7 @@ type Input struct {
 type Transition struct {
 	From, To State
 	Time     int64 // ms since the epoch: of the sample that decided; of the tick when To is Unknown
-	Lasted   int64 // ms that From lasted; 0 when nobody knows when it began
+	Began    int64 // ms since the epoch: when the series left OK; for a recovery, before this transition
 	Value    float64
 	HasValue bool // whether a value was ever judged
 }
@@ -61,6 +61,7 @@ type Transition struct {
 type Machine struct {
 	State         State `json:"state"`
 	Since         int64 `json:"since"`            // ms, when State began
+	Began         int64 `json:"began,omitempty"`  // ms, when the series left OK; 0 while State is OK
 	Before        State `json:"before,omitempty"` // the problem that UNKNOWN interrupted
 	Time          int64 `json:"time"`             // ms, newest sample that counted
 	Seen          int64 `json:"seen"`             // ms, when a sample that counted last arrived
@@ -113,7 +114,7 @@ func Parse(b []byte) (Machine, error) {
 	if m.Before != "" && (m.State != Unknown || m.Before != Warning && m.Before != Critical) {
 		return Machine{}, fmt.Errorf("cannot read the machine of an alert: %.20q before %s", m.Before, m.State)
 	}
-	for _, t := range []int64{m.Since, m.Time, m.Seen, m.AlarmSince, m.CriticalSince, m.Writes} {
+	for _, t := range []int64{m.Since, m.Began, m.Time, m.Seen, m.AlarmSince, m.CriticalSince, m.Writes} {
 		if t < 0 || t > maxTime {
 			return Machine{}, errors.New("cannot read the machine of an alert: a time or count out of bounds")
 		}

@@ -162,15 +162,15 @@ func throughJSON(t rapid.TB, m rule.Machine) rule.Machine {
 	return again
 }
 
-func TestTransitionTellsHowLongAndWhat(t *testing.T) {
+func TestTransitionTellsSinceWhenAndWhat(t *testing.T) {
 	l := rule.Limits{Critical: mustRange(t, "90"), NoData: time.Minute}
 	m, _ := l.Step(rule.Machine{}, rule.Input{Time: 1000, Value: 95}, 1000)
 	m, tr := l.Step(m, rule.Input{Tick: true}, 62_000)
-	if want := (rule.Transition{From: rule.Critical, To: rule.Unknown, Time: 62_000, Lasted: 61_000, Value: 95, HasValue: true}); *tr != want {
+	if want := (rule.Transition{From: rule.Critical, To: rule.Unknown, Time: 62_000, Began: 1000, Value: 95, HasValue: true}); *tr != want {
 		t.Errorf("got %+v, want %+v", *tr, want)
 	}
 	_, tr = l.Step(m, rule.Input{Time: 70_000, Value: 5}, 70_000)
-	if want := (rule.Transition{From: rule.Unknown, To: rule.OK, Time: 70_000, Lasted: 8_000, Value: 5, HasValue: true}); *tr != want {
+	if want := (rule.Transition{From: rule.Unknown, To: rule.OK, Time: 70_000, Began: 1000, Value: 5, HasValue: true}); *tr != want {
 		t.Errorf("got %+v, want %+v", *tr, want)
 	}
 }
@@ -185,6 +185,18 @@ func TestRestartedKeepsTheState(t *testing.T) {
 	higher := rule.Limits{Critical: mustRange(t, "99")}
 	if m, tr := higher.Step(m, rule.Input{Time: 2000, Value: 95}, 2000); tr == nil || m.State != rule.OK {
 		t.Errorf("under the new limit: got %s, want ok", m.State)
+	}
+}
+
+func TestClose(t *testing.T) {
+	l := rule.Limits{Critical: mustRange(t, "90")}
+	m, _ := l.Step(rule.Machine{}, rule.Input{Time: 1000, Value: 95}, 1000)
+	m, tr := rule.Close(m, 5000)
+	if want := (rule.Transition{From: rule.Critical, To: rule.OK, Time: 5000, Began: 1000, Value: 95, HasValue: true}); tr == nil || *tr != want || m.State != rule.OK {
+		t.Errorf("got %+v in state %s, want %+v", tr, m.State, want)
+	}
+	if _, tr := rule.Close(m, 6000); tr != nil {
+		t.Errorf("closed twice: %+v", *tr)
 	}
 }
 
@@ -237,7 +249,7 @@ func TestTransitionsAreAChain(t *testing.T) {
 				}
 				continue
 			}
-			if tr.From == tr.To || tr.From != last || tr.To != m.State || tr.Lasted < 0 {
+			if tr.From == tr.To || tr.From != last || tr.To != m.State || tr.Began == 0 {
 				t.Fatalf("transition %+v after %s, machine in %s", *tr, last, m.State)
 			}
 			last = tr.To

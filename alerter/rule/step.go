@@ -127,13 +127,27 @@ func change(m Machine, to State, at int64) (Machine, *Transition) {
 	if to == m.State {
 		return m, nil
 	}
-	t := &Transition{From: m.State, To: to, Time: at, Value: float64(m.Value), HasValue: m.Level != ""}
-	if m.Since > 0 && at > m.Since {
-		t.Lasted = at - m.Since
+	if m.State == OK {
+		m.Began = at
 	}
+	t := &Transition{From: m.State, To: to, Time: at, Began: m.Began, Value: float64(m.Value), HasValue: m.Level != ""}
 	m.State, m.Since = to, at
+	if to == OK {
+		m.Began = 0
+	}
 	if to != Unknown {
 		m.Before = ""
 	}
 	return m, t
+}
+
+// Close ends a problem for another reason than a sample: what was judged is judged no longer. The transition is nil
+// when the state is OK already.
+func Close(m Machine, now int64) (Machine, *Transition) {
+	hadValue := m.State != Unknown && m.Time > 0
+	m, t := change(m, OK, max(now, m.Since))
+	if t != nil {
+		t.HasValue = hadValue
+	}
+	return m.Restarted(), t
 }
