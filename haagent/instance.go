@@ -2,7 +2,6 @@ package haagent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -63,7 +62,6 @@ func vrrpConfig(c conf.Instance, tracks []vrrp.Track) vrrp.Config {
 
 // run drives the virtual router until ctx ends, then leaves with a word to the others.
 func (i *instance) run(ctx context.Context) {
-	i.port.listen(i)
 	defer i.port.unlisten(i)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -273,6 +271,3 @@ func hosts(addrs []netip.Prefix) []string {
 	}
 	return texts
 }
-
-// ErrConfig is what a configuration that cannot be run wraps.
-var ErrConfig = errors.New("haagent cannot run this configuration")

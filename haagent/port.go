@@ -127,12 +127,6 @@ func (p *port) unlisten(i *instance) {
 	}
 }
 
-func (p *port) idle() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.listeners) == 0
-}
-
 // drain delivers what waits in the socket now.
 func (p *port) drain() {
 	conn, _, err := p.sockets()

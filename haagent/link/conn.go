@@ -21,7 +21,25 @@ import (
 const internetControl = 0xc0
 
 // ErrPrivilege says that the process lacks CAP_NET_RAW or CAP_NET_ADMIN.
-var ErrPrivilege = errors.New("raw sockets and addresses need CAP_NET_RAW and CAP_NET_ADMIN: run the agent as root or give it these")
+var ErrPrivilege = errors.New("the HA agent needs CAP_NET_ADMIN and CAP_NET_RAW: run it as root or give it these")
+
+// CheckPrivileges tells which of the two is missing, before an address has to move.
+func CheckPrivileges() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("cannot tell this process's capabilities: %w", err)
+	}
+	for _, c := range []struct {
+		bit  int
+		name string
+	}{{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {unix.CAP_NET_RAW, "CAP_NET_RAW"}} {
+		if data[0].Effective&(1<<c.bit) == 0 {
+			return fmt.Errorf("%w (%s is missing)", ErrPrivilege, c.name)
+		}
+	}
+	return nil
+}
 
 // Conn sends and hears the VRRP of one interface and one family, from which several virtual routers may live.
 type Conn struct {
