@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,12 +265,13 @@ func TestEndedContext(t *testing.T) {
 // goroutine in all, and is back as soon as it answers.
 func TestDeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead, calls := make(chan struct{}), 0
+		dead := make(chan struct{})
+		var calls atomic.Int32
 		k := fixtureKernel()
 		answer := k.statfs
 		k.statfs = func(path string, st *unix.Statfs_t) error {
 			if filepath.Base(path) == "nfs" {
-				calls++
+				calls.Add(1)
 				<-dead
 			}
 			return answer(path, st)
@@ -285,8 +287,8 @@ func TestDeadServer(t *testing.T) {
 				t.Errorf("run %d: took %v, want %v; error %v, want [1]", i, took, want, got)
 			}
 		}
-		if calls != 1 {
-			t.Errorf("the dead server was asked %d times, want once", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("the dead server was asked %d times, want once", n)
 		}
 		close(dead)
 		synctest.Wait()
