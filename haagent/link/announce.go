@@ -2,17 +2,20 @@ package link
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // Announcer tells the neighbours on one interface which hardware address now answers for an address.
 type Announcer struct {
-	fd     int
+	file   *os.File
+	raw    syscall.RawConn
 	ifi    *net.Interface
 	router bool
 }
@@ -28,13 +31,17 @@ func NewAnnouncer(ifname string) (*Announcer, error) {
 		return nil, privilege(fmt.Errorf("cannot make a packet socket: %w", err))
 	}
 	forwarding, _ := os.ReadFile("/proc/sys/net/ipv6/conf/" + ifname + "/forwarding") // no IPv6: no router
-	return &Announcer{fd: fd, ifi: ifi, router: len(forwarding) > 0 && forwarding[0] == '1'}, nil
+	a := &Announcer{file: os.NewFile(uintptr(fd), "announcements "+ifname), ifi: ifi, router: len(forwarding) > 0 && forwarding[0] == '1'}
+	if a.raw, err = a.file.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the packet socket of %s: %w", ifname, err), a.file.Close())
+	}
+	return a, nil
 }
 
 // Close closes the socket.
-func (a *Announcer) Close() error { return unix.Close(a.fd) }
+func (a *Announcer) Close() error { return a.file.Close() }
 
-// Announce sends one gratuitous ARP request, or one unsolicited neighbour advertisement. An interface without
+// Announce sends one gratuitous ARP request, or one unsolicited neighbour advertisement, without waiting. An interface without
 // hardware addresses has no neighbours to tell.
 func (a *Announcer) Announce(addr netip.Addr) error {
 	if len(a.ifi.HardwareAddr) != 6 {
@@ -49,7 +56,9 @@ func (a *Announcer) Announce(addr netip.Addr) error {
 	}
 	to := &unix.SockaddrLinklayer{Protocol: ethertype<<8 | ethertype>>8, Ifindex: a.ifi.Index, Halen: 6}
 	copy(to.Addr[:], frame[:6])
-	if err := unix.Sendto(a.fd, frame, 0, to); err != nil {
+	var err error
+	waitErr := a.raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), frame, 0, to) })
+	if err = errors.Join(waitErr, err); err != nil {
 		return fmt.Errorf("cannot announce %s on %s: %w", addr, a.ifi.Name, err)
 	}
 	return nil

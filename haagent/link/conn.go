@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +45,7 @@ func CheckPrivileges() error {
 // Conn sends and hears the VRRP of one interface and one family, from which several virtual routers may live.
 type Conn struct {
 	file    *os.File
+	closed  atomic.Bool
 	raw     syscall.RawConn
 	family  vrrp.Family
 	ifindex int
@@ -138,6 +140,8 @@ func (c *Conn) Read(p *vrrp.Packet) error {
 			return !errors.Is(err, unix.EAGAIN)
 		})
 		switch {
+		case c.closed.Load():
+			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), os.ErrClosed)
 		case waitErr != nil:
 			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), waitErr)
 		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINTR):
@@ -227,4 +231,7 @@ func (c *Conn) Send(src netip.Addr, message []byte) error {
 }
 
 // Close ends a waiting Read.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	c.closed.Store(true)
+	return c.file.Close()
+}

@@ -4,11 +4,13 @@
 package netnstest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // prefix begins the name of every namespace; the number of the test's process follows.
@@ -116,6 +120,27 @@ func (n *Net) Node(name string, addrs ...string) *Node {
 		return nil
 	})
 	return nd
+}
+
+// Do runs f in the node's namespace, on a thread of its own: sockets that f opens stay there, goroutines that f
+// starts do not. It returns when f does.
+func (nd *Node) Do(f func()) {
+	nd.net.t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		ns, err := os.Open("/run/netns/" + nd.Namespace)
+		if err == nil {
+			err = errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET), ns.Close())
+		}
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		nd.net.t.Fatalf("cannot enter namespace %s: %v", nd.Namespace, err)
+	}
 }
 
 // IP runs ip in the node's namespace and returns what it prints.
