@@ -750,7 +750,8 @@ func (q *Queries) UIHosts(ctx context.Context, arg UIHostsParams) ([]UIHostsRow,
 }
 
 const uIHostsUp = `-- name: UIHostsUp :many
-SELECT cluster, host, value, extract(epoch FROM now() - time)::float8 AS age FROM latest WHERE metric = 'keepwatch_host_up'
+SELECT cluster, host, value, extract(epoch FROM now() - time)::float8 AS age FROM latest
+WHERE metric = 'keepwatch_host_up' AND (cardinality($1::text[]) = 0 OR host = ANY($1))
 `
 
 type UIHostsUpRow struct {
@@ -760,8 +761,8 @@ type UIHostsUpRow struct {
 	Age     float64
 }
 
-func (q *Queries) UIHostsUp(ctx context.Context) ([]UIHostsUpRow, error) {
-	rows, err := q.db.Query(ctx, uIHostsUp)
+func (q *Queries) UIHostsUp(ctx context.Context, hosts []string) ([]UIHostsUpRow, error) {
+	rows, err := q.db.Query(ctx, uIHostsUp, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -774,61 +775,6 @@ func (q *Queries) UIHostsUp(ctx context.Context) ([]UIHostsUpRow, error) {
 			&i.Host,
 			&i.Value,
 			&i.Age,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const uILastServerChanges = `-- name: UILastServerChanges :many
-SELECT i.cluster::text AS cluster, i.host::text AS host, i.proxy::text AS proxy, i.server::text AS server, e.time
-FROM (SELECT unnest($1::text[]) AS cluster, unnest($2::text[]) AS host, unnest($3::text[]) AS proxy, unnest($4::text[]) AS server) i
-CROSS JOIN LATERAL (
-	SELECT time FROM events v WHERE v.cluster = i.cluster AND v.host = i.host AND v.kind IN ('server_up', 'server_down')
-		AND v.labels->>'proxy' = i.proxy AND v.labels->>'server' = i.server
-	ORDER BY time DESC LIMIT 1) e
-`
-
-type UILastServerChangesParams struct {
-	Clusters []string
-	Hosts    []string
-	Proxies  []string
-	Servers  []string
-}
-
-type UILastServerChangesRow struct {
-	Cluster string
-	Host    string
-	Proxy   string
-	Server  string
-	Time    time.Time
-}
-
-func (q *Queries) UILastServerChanges(ctx context.Context, arg UILastServerChangesParams) ([]UILastServerChangesRow, error) {
-	rows, err := q.db.Query(ctx, uILastServerChanges,
-		arg.Clusters,
-		arg.Hosts,
-		arg.Proxies,
-		arg.Servers,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []UILastServerChangesRow{}
-	for rows.Next() {
-		var i UILastServerChangesRow
-		if err := rows.Scan(
-			&i.Cluster,
-			&i.Host,
-			&i.Proxy,
-			&i.Server,
-			&i.Time,
 		); err != nil {
 			return nil, err
 		}

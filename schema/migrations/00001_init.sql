@@ -78,6 +78,7 @@ CREATE TABLE events (
 );
 CREATE INDEX events_time ON events (time DESC);
 CREATE INDEX events_host ON events (cluster, host, time DESC);
+CREATE INDEX events_kind ON events (kind, time DESC);
 
 CREATE VIEW ha_transitions AS
 	SELECT time, cluster, host, labels->>'instance' AS instance, labels->>'interface' AS interface,

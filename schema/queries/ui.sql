@@ -152,7 +152,8 @@ WHERE metric = ANY(@metrics::text[]) AND (metric <> 'node_cpu_usage_ratio' OR la
 GROUP BY 1, 2, 3, 4;
 
 -- name: UIHostsUp :many
-SELECT cluster, host, value, extract(epoch FROM now() - time)::float8 AS age FROM latest WHERE metric = 'keepwatch_host_up';
+SELECT cluster, host, value, extract(epoch FROM now() - time)::float8 AS age FROM latest
+WHERE metric = 'keepwatch_host_up' AND (cardinality(@hosts::text[]) = 0 OR host = ANY(@hosts));
 
 -- name: UILatestOfHost :many
 SELECT metric, labels, value, unit, kind, time, extract(epoch FROM now() - time)::float8 AS age FROM latest
@@ -184,14 +185,6 @@ SELECT i.cluster::text AS cluster, i.host::text AS host, i.vip::text AS vip, e.t
 FROM (SELECT unnest(@clusters::text[]) AS cluster, unnest(@hosts::text[]) AS host, unnest(@vips::text[]) AS vip) i
 CROSS JOIN LATERAL (
 	SELECT time FROM events v WHERE v.cluster = i.cluster AND v.host = i.host AND v.kind = 'vip_taken' AND v.labels->>'vip' = i.vip
-	ORDER BY time DESC LIMIT 1) e;
-
--- name: UILastServerChanges :many
-SELECT i.cluster::text AS cluster, i.host::text AS host, i.proxy::text AS proxy, i.server::text AS server, e.time
-FROM (SELECT unnest(@clusters::text[]) AS cluster, unnest(@hosts::text[]) AS host, unnest(@proxies::text[]) AS proxy, unnest(@servers::text[]) AS server) i
-CROSS JOIN LATERAL (
-	SELECT time FROM events v WHERE v.cluster = i.cluster AND v.host = i.host AND v.kind IN ('server_up', 'server_down')
-		AND v.labels->>'proxy' = i.proxy AND v.labels->>'server' = i.server
 	ORDER BY time DESC LIMIT 1) e;
 
 -- Thresholds.
