@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"keepwatch/probes/haproxy"
 	"keepwatch/probes/host"
 	"keepwatch/probes/snmp"
+	"keepwatch/probes/vrrp"
 )
 
 // probeSet is the probes of one configuration.
@@ -70,7 +72,25 @@ func (c *Collector) table(cfg *conf.Probes) []wanted {
 			return snmp.New(snmp.Options{Cluster: cluster, Config: p})
 		}})
 	}
+	if socket := c.agentSocket(cfg.VRRP.Agent); socket != "" {
+		list = append(list, wanted{"vrrp.agent", func() (probes.Probe, error) {
+			return vrrp.NewAgent(vrrp.AgentOptions{Cluster: cluster, Host: name, Socket: socket, Interval: cfg.VRRP.Interval, Log: c.log})
+		}})
+	}
+	if len(cfg.VRRP.Listen) > 0 {
+		list = append(list, wanted{"vrrp.listen", func() (probes.Probe, error) {
+			return vrrp.NewListener(vrrp.ListenerOptions{Cluster: cluster, Host: name, Interfaces: cfg.VRRP.Listen, Interval: cfg.VRRP.Interval})
+		}})
+	}
 	return list
+}
+
+// agentSocket is the socket of this host's HA agent; empty when there is none to ask.
+func (c *Collector) agentSocket(configured string) string {
+	if configured == "" && c.opt.HAAgent {
+		return filepath.Join(c.opt.DataDir, "haagent.sock")
+	}
+	return configured
 }
 
 // buildProbes makes every probe that the configuration asks for.

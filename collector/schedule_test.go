@@ -56,6 +56,47 @@ func newQuiet(t *testing.T, log *slog.Logger) *Collector {
 	return c
 }
 
+func TestTableMakesWhatIsAskedFor(t *testing.T) {
+	c := newQuiet(t, nil)
+	defer c.Close()
+	names := func(cfg conf.Probes) (out []string) {
+		t.Helper()
+		full := c.conf
+		full.Probes = cfg
+		set, err := c.buildProbes(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range set.status() {
+			out = append(out, s.Name)
+		}
+		return out
+	}
+	if got := fmt.Sprint(names(conf.Probes{})); got != "[collector]" {
+		t.Errorf("nothing asked for: got %s", got)
+	}
+	c.opt.HAAgent = true
+	all := conf.Probes{
+		Host:    conf.HostProbe{Enabled: true},
+		HAProxy: []conf.HAProxyProbe{{Name: "edge", Socket: "/run/a.sock"}, {Name: "inner", Socket: "/run/b.sock"}},
+		VRRP:    conf.VRRPProbe{Listen: []string{"lo"}},
+		SNMP:    []conf.SNMPProbe{{Host: "switch1", Target: "192.0.2.1", Version: "2c", Timeout: time.Second}},
+	}
+	if got := names(all); len(got) != 7 {
+		t.Errorf("got %q, want collector, host, two haproxy, two vrrp and one snmp", got)
+	}
+	all.HAProxy[1].Name = "edge"
+	full := c.conf
+	full.Probes = all
+	if _, err := c.buildProbes(full); err == nil || !strings.Contains(err.Error(), "two probes are named") {
+		t.Errorf("two of one name: got %v", err)
+	}
+	full.Probes = conf.Probes{HAProxy: []conf.HAProxyProbe{{}}}
+	if _, err := c.buildProbes(full); err == nil || !strings.HasPrefix(err.Error(), "collector.probes.haproxy[0]: ") {
+		t.Errorf("no socket: got %v", err)
+	}
+}
+
 func TestFirstRunIsSoonAndTheRestInPhase(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		interval := time.Duration(rapid.Int64Range(int64(100*time.Millisecond), int64(time.Hour)).Draw(t, "interval"))
