@@ -117,7 +117,13 @@ func TestEachConsumerHasItsOwnPlaceOverRestarts(t *testing.T) {
 
 	b = open(t, dir, 16<<20)
 	defer closeBus(t, b)
+	if n, age, err := b.Lag(t.Context(), "writer", Samples); n != 0 || age != 0 || err != nil {
+		t.Errorf("lag after all is done: %d messages, %v, %v", n, age, err)
+	}
 	publish(t, b, Samples, 300, 310)
+	if n, age, err := b.Lag(t.Context(), "writer", Samples); n != 10 || age <= 0 || err != nil {
+		t.Errorf("lag: %d messages, %v, %v; want 10", n, age, err)
+	}
 	checkOrder(t, consume(t, b, "writer", samples, 10, 0), 300)
 	checkOrder(t, consume(t, b, "alerter", samples, 310, 0), 0)
 }
@@ -192,7 +198,7 @@ func TestOldestAreDroppedAndCounted(t *testing.T) {
 	c := &consumer{bus: b, name: "writer", kind: Samples, log: b.opt.Log}
 	c.counters()
 	before := c.missed.Get()
-	if _, err := b.js.Publish(t.Context(), c.placeSubject(), []byte("0")); err != nil {
+	if _, err := b.js.Publish(t.Context(), placeSubject("writer", Samples), []byte("0")); err != nil {
 		t.Fatal(err)
 	}
 	consume(t, b, "writer", ConsumeOptions{Kinds: []Kind{Samples}}, int(state.Msgs)*1000, 0)

@@ -275,14 +275,14 @@ func (c *consumer) deliver(ctx context.Context, messages []Message) error {
 	return c.move(ctx)
 }
 
-func (c *consumer) placeSubject() string { return "places." + c.name + "." + c.kind.stream() }
+func placeSubject(name string, kind Kind) string { return "places." + name + "." + kind.stream() }
 
 // move records that everything up to the last message is done. When ctx has ended meanwhile it is still tried: a
 // clean end must not repeat a batch.
 func (c *consumer) move(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackWait)
 	defer cancel()
-	if _, err := c.bus.js.Publish(ctx, c.placeSubject(), strconv.AppendUint(nil, c.last, 10)); err != nil {
+	if _, err := c.bus.js.Publish(ctx, placeSubject(c.name, c.kind), strconv.AppendUint(nil, c.last, 10)); err != nil {
 		return fmt.Errorf("cannot record the place %d: %w", c.last, err)
 	}
 	return nil
@@ -295,7 +295,7 @@ func (c *consumer) startAfter(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("cannot find the stream: %w", err)
 	}
 	state := stream.CachedInfo().State
-	place, known, err := c.place(ctx)
+	place, known, err := c.bus.place(ctx, c.name, c.kind)
 	switch {
 	case err != nil:
 		return 0, err
@@ -309,12 +309,13 @@ func (c *consumer) startAfter(ctx context.Context) (uint64, error) {
 	return place, nil
 }
 
-func (c *consumer) place(ctx context.Context) (uint64, bool, error) {
-	places, err := c.bus.js.Stream(ctx, placesStream)
+// place is the sequence of the last message that a consumer has done; false: it has none yet.
+func (b *Bus) place(ctx context.Context, name string, kind Kind) (uint64, bool, error) {
+	places, err := b.js.Stream(ctx, placesStream)
 	if err != nil {
 		return 0, false, fmt.Errorf("cannot find the places: %w", err)
 	}
-	m, err := places.GetLastMsgForSubject(ctx, c.placeSubject())
+	m, err := places.GetLastMsgForSubject(ctx, placeSubject(name, kind))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, false, nil
 	}

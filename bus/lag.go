@@ -1,17 +1,37 @@
 package bus
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Lag tells how far the consumer of that name is behind: messages that wait, and for how long the oldest one that it
-// has seen but not done has waited. Both are zero for a consumer that does not run in this process.
-func (b *Bus) Lag(name string, kind Kind) (messages uint64, age time.Duration) {
-	return b.lags.of(name, kind).now()
+// Lag asks the streams how far the consumer of that name is behind, whether it runs or not: how many messages wait,
+// and for how long the oldest of them.
+func (b *Bus) Lag(ctx context.Context, name string, kind Kind) (messages uint64, age time.Duration, err error) {
+	stream, err := b.js.Stream(ctx, kind.stream())
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot ask the bus how far %q is: %w", name, err)
+	}
+	state := stream.CachedInfo().State
+	place, _, err := b.place(ctx, name, kind)
+	if err != nil || place >= state.LastSeq || state.Msgs == 0 {
+		return 0, 0, err
+	}
+	first := max(place+1, state.FirstSeq)
+	m, err := stream.GetMsg(ctx, first)
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // dropped meanwhile
+		return state.LastSeq - first + 1, time.Since(state.FirstTime), nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot ask the bus how far %q is: %w", name, err)
+	}
+	return state.LastSeq - first + 1, max(time.Since(m.Time), 0), nil
 }
 
 type lags struct {

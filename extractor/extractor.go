@@ -1,7 +1,7 @@
 // Package extractor pulls each cluster's stream of frames from one of its aggregators, the next one when it breaks,
 // drops what it has had already, gives everything the names of one vocabulary and publishes it on the bus. It also
-// says for each host whether it lives (keepwatch_host_up). It never talks to Postgres, judges a value or opens a UDP
-// socket. cmd/keepwatch makes and runs it; extractor/store writes what it published.
+// says for each host whether it lives (keepwatch_host_up), and runs the writer of extractor/store. It never judges a
+// value or opens a UDP socket, and needs no Postgres to go on pulling. cmd/keepwatch makes and runs it.
 package extractor
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,33 +17,43 @@ import (
 	"keepwatch/bus"
 	"keepwatch/collector/frame"
 	"keepwatch/extractor/normalize"
+	"keepwatch/extractor/store"
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
+	"keepwatch/schema/db"
 )
 
-// Publisher is where batches go: *bus.Bus.
-type Publisher interface {
+// Bus is what an extractor needs of *bus.Bus.
+type Bus interface {
+	store.Bus
 	Publish(ctx context.Context, kind bus.Kind, cluster string, b *batch.Batch) error
 }
 
 // Options are what an extractor is made of.
 type Options struct {
 	Config   conf.Extractor
-	Own      conf.Cluster   // pulled when Config.Clusters is empty: this host's own collector
+	Cluster  string         // this host's own, pulled from Local when Config.Clusters is empty
+	Local    string         // where this host's own collector serves its stream: conf.Collector.Serve.Listen
+	Interval time.Duration  // of senders that promise none: conf.Collector.Interval; 0: 15 s
+	HostDmax time.Duration  // a host silent for longer is forgotten: conf.Collector.HostDmax; 0: 24 h
 	Keys     *frame.Keyring // of the stream and of the frames in it: what collector.LoadKeys gives
 	DataDir  string         // holds extractor.json: how far each cluster was read, and which hosts it has
-	HostDmax time.Duration  // a host silent for longer is forgotten; 0: 24 h
-	Bus      Publisher
+	Bus      Bus
+	DB       *db.DB
 	Log      *slog.Logger
 }
 
-const defaultHostDmax = 24 * time.Hour
+const (
+	defaultHostDmax = 24 * time.Hour
+	defaultInterval = 15 * time.Second
+)
 
-// Extractor pulls all clusters. Make it with New, then Run it once.
+// Extractor pulls all clusters and writes. Make it with New, then Run it once.
 type Extractor struct {
-	pulls []*pull
-	book  *book
+	pulls  []*pull
+	book   *book
+	writer *store.Writer
 }
 
 // New checks the options and reads how far an earlier run came.
@@ -56,15 +67,22 @@ func New(opt Options) (*Extractor, error) {
 	if opt.HostDmax <= 0 {
 		opt.HostDmax = defaultHostDmax
 	}
-	clusters := opt.Config.Clusters
-	if len(clusters) == 0 {
-		clusters = []conf.Cluster{opt.Own}
+	if opt.Interval <= 0 {
+		opt.Interval = defaultInterval
+	}
+	clusters, err := opt.clusters()
+	if err != nil {
+		return nil, err
+	}
+	writer, err := store.New(store.Options{DB: opt.DB, Bus: opt.Bus, Config: opt.Config.Storage, Log: opt.Log})
+	if err != nil {
+		return nil, err
 	}
 	b, err := openBook(opt.DataDir, opt.Log)
 	if err != nil {
 		return nil, err
 	}
-	e := &Extractor{book: b}
+	e := &Extractor{book: b, writer: writer}
 	for _, c := range clusters {
 		p, err := newPull(c, &opt, b)
 		if err != nil {
@@ -75,12 +93,30 @@ func New(opt Options) (*Extractor, error) {
 	return e, nil
 }
 
+// clusters are those of the configuration, else the one that this host's own collector serves.
+func (o *Options) clusters() ([]conf.Cluster, error) {
+	if len(o.Config.Clusters) > 0 {
+		return o.Config.Clusters, nil
+	}
+	host, port, err := net.SplitHostPort(o.Local)
+	if err != nil {
+		return nil, errors.New("cannot extract: nothing to pull from; list extractor.clusters, or set collector.serve.listen on this host")
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return []conf.Cluster{{Name: o.Cluster, Collectors: []string{net.JoinHostPort(host, port)}}}, nil
+}
+
 func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 	if err := metric.CheckHost("cluster", c.Name); err != nil {
 		return nil, fmt.Errorf("cannot extract: %w", err)
 	}
 	if len(c.Collectors) == 0 {
-		return nil, fmt.Errorf("cannot extract cluster %q: no collector is listed; set extractor.clusters, or collector.serve.listen on this host", c.Name)
+		return nil, fmt.Errorf("cannot extract cluster %q: no collector is listed", c.Name)
 	}
 	names, err := normalize.New()
 	if err != nil {
@@ -89,7 +125,7 @@ func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 	log := opt.Log.With("cluster", c.Name)
 	p := &pull{
 		cluster: c, bus: opt.Bus, log: log, started: time.Now().UnixMilli(),
-		take: newTaker(names, b.page(c.Name), opt.HostDmax, log), full: make(chan *load, 1), free: make(chan *load, loads),
+		take: newTaker(names, b.page(c.Name), opt.HostDmax, opt.Interval, log), full: make(chan *load, 1), free: make(chan *load, loads),
 	}
 	p.keys.Store(opt.Keys)
 	for range loads {
@@ -98,13 +134,14 @@ func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 	return p, nil
 }
 
-// Run pulls until ctx ends; then what was pulled and published is noted on disk and Run returns nil.
+// Run pulls and writes until ctx ends; then what was pulled and published is noted on disk and Run returns nil.
 func (e *Extractor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range e.pulls {
 		g.Go(func() error { return p.run(ctx) })
 	}
 	g.Go(func() error { return e.book.run(ctx) })
+	g.Go(func() error { return e.writer.Run(ctx) })
 	return errors.Join(g.Wait(), e.book.save())
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,9 +23,10 @@ import (
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
+	"keepwatch/schema/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func keyring(t testing.TB) *frame.Keyring {
 	t.Helper()
@@ -210,6 +212,15 @@ func (s *sink) Publish(_ context.Context, _ bus.Kind, cluster string, b *batch.B
 	return nil
 }
 
+func (s *sink) Consume(ctx context.Context, _ string, _ bus.ConsumeOptions, _ func(context.Context, []bus.Message) error) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (s *sink) Lag(context.Context, string, bus.Kind) (uint64, time.Duration, error) {
+	return 0, 0, nil
+}
+
 // await returns when done says so.
 func (s *sink) await(t testing.TB, what string, done func() bool) {
 	t.Helper()
@@ -231,9 +242,11 @@ func (s *sink) await(t testing.TB, what string, done func() bool) {
 
 func start(t *testing.T, dir string, s *sink, collectors ...string) (stop func()) {
 	t.Helper()
+	database := pgtest.New(t)
+	leaks := goleak.IgnoreCurrent()
 	e, err := New(Options{
-		Config: conf.Extractor{Clusters: []conf.Cluster{{Name: "web", Collectors: collectors}}},
-		Keys:   keyring(t), DataDir: dir, Bus: s, Log: slog.New(slog.DiscardHandler),
+		Config: conf.Extractor{Clusters: []conf.Cluster{{Name: "web", Collectors: collectors}}, Storage: conf.Default().Extractor.Storage},
+		Keys:   keyring(t), DataDir: dir, Bus: s, DB: database, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +257,9 @@ func start(t *testing.T, dir string, s *sink, collectors ...string) (stop func()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := goleak.Find(leaks, goleak.IgnoreAnyFunction("keepwatch/extractor.(*aggregator).serve"), goleak.IgnoreAnyFunction("keepwatch/extractor.(*aggregator).accept")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -346,7 +362,7 @@ func TestSetKeys(t *testing.T) {
 	ring := keyring(t)
 	a := newAggregator(t, ring)
 	s := newSink()
-	e, err := New(Options{Own: conf.Cluster{Name: "web", Collectors: []string{a.addr()}}, Keys: ring, DataDir: t.TempDir(), Bus: s})
+	e, err := New(Options{Config: conf.Default().Extractor, Cluster: "web", Local: a.addr(), Keys: ring, DataDir: t.TempDir(), Bus: s, DB: pgtest.New(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,19 +9,18 @@ import (
 )
 
 const (
-	hostUpMetric    = "keepwatch_host_up"
-	hostUpEvery     = 15_000 // ms
-	missed          = 4      // intervals that a host may be silent
-	minInterval     = 1000   // ms
-	defaultInterval = 15_000 // ms, of a frame that promises nothing
-	maxHosts        = 500_000
+	hostUpMetric = "keepwatch_host_up"
+	hostUpEvery  = 15_000 // ms
+	missed       = 4      // intervals that a host may be silent
+	minInterval  = 1000   // ms
+	maxHosts     = 500_000
 )
 
 // heard notes which hosts the samples of a frame speak of.
 func (t *taker) heard(samples []metric.Sample, f *frame.Frame, at int64) {
 	interval := f.Interval.Milliseconds()
 	if interval == 0 {
-		interval = defaultInterval
+		interval = t.interval
 	}
 	now := promise{Heard: at, Interval: max(interval, minInterval)}
 	t.page.mu.Lock()

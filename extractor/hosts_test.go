@@ -29,7 +29,7 @@ func newStream(t *testing.T, p *page) *stream {
 	if p.Hosts == nil {
 		p.Hosts = make(map[string]*hostLife)
 	}
-	s := &stream{t: t, take: newTaker(names, p, 24*time.Hour, slog.New(slog.DiscardHandler))}
+	s := &stream{t: t, take: newTaker(names, p, 24*time.Hour, 15*time.Second, slog.New(slog.DiscardHandler))}
 	s.take.connected("a:1")
 	return s
 }

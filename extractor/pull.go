@@ -51,7 +51,7 @@ type load struct {
 type pull struct {
 	cluster conf.Cluster
 	keys    atomic.Pointer[frame.Keyring]
-	bus     Publisher
+	bus     Bus
 	log     *slog.Logger
 	take    *taker
 	started int64 // makes the IDs of our events unique over restarts

@@ -46,7 +46,8 @@ type taker struct {
 	page     *page
 	names    *normalize.Normalizer
 	log      *slog.Logger
-	hostDmax int64
+	hostDmax int64 // ms
+	interval int64 // ms, of a frame that promises none
 	dec      batch.Decoder
 	frames   windows
 	events   recent
@@ -68,9 +69,9 @@ type gmondLast struct {
 	source int
 }
 
-func newTaker(names *normalize.Normalizer, p *page, hostDmax time.Duration, log *slog.Logger) *taker {
+func newTaker(names *normalize.Normalizer, p *page, hostDmax, interval time.Duration, log *slog.Logger) *taker {
 	return &taker{
-		page: p, names: names, log: log, hostDmax: hostDmax.Milliseconds(), dec: batch.Decoder{MaxSeries: maxSeries},
+		page: p, names: names, log: log, hostDmax: hostDmax.Milliseconds(), interval: interval.Milliseconds(), dec: batch.Decoder{MaxSeries: maxSeries},
 		gmond: make(map[*metric.Series]gmondLast), sources: make(map[string]int), heardTo: p.since(),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -58,6 +59,9 @@ func Map(err error) error {
 			return ErrRetry
 		case "53100":
 			return ErrFull
+		}
+		if strings.HasPrefix(pg.Code, "22") { // data exception
+			return ErrCheck
 		}
 		return nil
 	}()
