@@ -113,7 +113,9 @@ func TestOwnAccount(t *testing.T) {
 	if me["full_name"] != "Li Hua" || me["language"] != "zh" {
 		t.Errorf("got %v", me)
 	}
-	change := func(current, next string) map[string]string { return map[string]string{"current": current, "new": next} }
+	change := func(current, next string) map[string]string {
+		return map[string]string{"current": current, "new": next}
+	}
 	if at, _ := c.refused(422, "PUT", "/api/v1/me/password", change("wrong", "another password")); at != "body.current" {
 		t.Errorf("at %s", at)
 	}

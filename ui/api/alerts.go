@@ -128,7 +128,7 @@ type AlertDetail struct {
 
 const around = 10 * time.Minute
 
-func (a *API) getAlert(ctx context.Context, in *counted) (*body[AlertDetail], error) {
+func (a *API) getAlert(ctx context.Context, in *Counted) (*body[AlertDetail], error) {
 	var d AlertDetail
 	var err error
 	if d.Alert, err = a.alert(ctx, in.ID); err != nil {
@@ -151,7 +151,7 @@ func (a *API) getAlert(ctx context.Context, in *counted) (*body[AlertDetail], er
 }
 
 type acknowledgement struct {
-	counted
+	Counted
 	Body struct {
 		Comment string `json:"comment,omitempty" maxLength:"1000"`
 	}
@@ -171,7 +171,7 @@ func (a *API) acknowledge(ctx context.Context, in *acknowledgement) (*body[Alert
 	return a.acknowledged(ctx, in.ID, true)
 }
 
-func (a *API) unacknowledge(ctx context.Context, in *counted) (*body[Alert], error) {
+func (a *API) unacknowledge(ctx context.Context, in *Counted) (*body[Alert], error) {
 	err := a.db.InTx(ctx, func(tx *db.Tx) error {
 		n, err := tx.UIUnacknowledge(ctx, in.ID)
 		if err != nil || n == 0 {

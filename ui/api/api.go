@@ -213,13 +213,13 @@ func one[T any](v T) *body[T] { return &body[T]{Body: v} }
 // none is the input of calls that take nothing.
 type none struct{}
 
-// numbered is the input of calls about one row.
-type numbered struct {
+// Numbered is the input of calls about one row.
+type Numbered struct {
 	ID int32 `path:"id" minimum:"1" doc:"id of the row"`
 }
 
-// counted is the same for tables that may grow past an int32.
-type counted struct {
+// Counted is the same for tables that may grow past an int32.
+type Counted struct {
 	ID int64 `path:"id" minimum:"1" doc:"id of the row"`
 }
 

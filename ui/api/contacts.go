@@ -43,7 +43,7 @@ func (a *API) registerContacts() {
 		rows, err := a.db.UIContacts(ctx, 0)
 		return list(each(rows, contactOf)), err
 	})
-	register(a, "get-contact", http.MethodGet, "/contacts/{id}", auth.Viewer, "One contact", func(ctx context.Context, in *numbered) (*body[Contact], error) {
+	register(a, "get-contact", http.MethodGet, "/contacts/{id}", auth.Viewer, "One contact", func(ctx context.Context, in *Numbered) (*body[Contact], error) {
 		return a.contact(ctx, in.ID)
 	})
 	register(a, "create-contact", http.MethodPost, "/contacts", auth.Operator, "Add a contact", a.createContact, status(http.StatusCreated))
@@ -51,7 +51,7 @@ func (a *API) registerContacts() {
 	register(a, "delete-contact", http.MethodDelete, "/contacts/{id}", auth.Operator, "Remove a contact", a.deleteContact, status(http.StatusNoContent))
 	register(a, "test-contact", http.MethodPost, "/contacts/{id}/test", auth.Operator, "Queue a test message", a.testContact, status(http.StatusAccepted))
 	register(a, "list-notifications", http.MethodGet, "/notifications", auth.Viewer, "Messages, newest first", a.listNotifications)
-	register(a, "get-notification", http.MethodGet, "/notifications/{id}", auth.Viewer, "One message", func(ctx context.Context, in *counted) (*body[Notification], error) {
+	register(a, "get-notification", http.MethodGet, "/notifications/{id}", auth.Viewer, "One message", func(ctx context.Context, in *Counted) (*body[Notification], error) {
 		return a.notification(ctx, in.ID)
 	})
 	register(a, "get-channels", http.MethodGet, "/channels", auth.Viewer, "By which ways messages can leave", func(context.Context, *none) (*body[Channels], error) {
@@ -129,7 +129,7 @@ func (a *API) createContact(ctx context.Context, in *newContact) (*body[Contact]
 }
 
 type changedContact struct {
-	numbered
+	Numbered
 	Body ContactInput
 }
 
@@ -155,7 +155,7 @@ func (a *API) updateContact(ctx context.Context, in *changedContact) (*body[Cont
 	return a.contact(ctx, in.ID)
 }
 
-func (a *API) deleteContact(ctx context.Context, in *numbered) (*none, error) {
+func (a *API) deleteContact(ctx context.Context, in *Numbered) (*none, error) {
 	return nil, a.db.InTx(ctx, func(tx *db.Tx) error {
 		name, err := tx.UIDeleteContact(ctx, in.ID)
 		if err != nil {
@@ -166,7 +166,7 @@ func (a *API) deleteContact(ctx context.Context, in *numbered) (*none, error) {
 }
 
 type contactTest struct {
-	numbered
+	Numbered
 	Body struct {
 		Channel string `json:"channel" enum:"mail,sms"`
 	}

@@ -64,7 +64,7 @@ func (a *API) registerThresholds() {
 		rows, err := a.db.UIRules(ctx, 0)
 		return list(each(rows, thresholdOf)), err
 	})
-	register(a, "get-threshold", http.MethodGet, "/thresholds/{id}", auth.Viewer, "One threshold", func(ctx context.Context, in *numbered) (*body[Threshold], error) {
+	register(a, "get-threshold", http.MethodGet, "/thresholds/{id}", auth.Viewer, "One threshold", func(ctx context.Context, in *Numbered) (*body[Threshold], error) {
 		return a.threshold(ctx, in.ID)
 	})
 	register(a, "create-threshold", http.MethodPost, "/thresholds", auth.Operator, "Set a threshold", a.createThreshold, status(http.StatusCreated))
@@ -176,7 +176,7 @@ func (a *API) createThreshold(ctx context.Context, in *newThreshold) (*body[Thre
 }
 
 type changedThreshold struct {
-	numbered
+	Numbered
 	Body struct {
 		ThresholdInput
 		Version int32 `json:"version" doc:"the version that the change was made from"`
@@ -253,7 +253,7 @@ func thresholdFault(err error, t *ThresholdInput) error {
 	return err
 }
 
-func (a *API) deleteThreshold(ctx context.Context, in *numbered) (*none, error) {
+func (a *API) deleteThreshold(ctx context.Context, in *Numbered) (*none, error) {
 	return nil, a.db.InTx(ctx, func(tx *db.Tx) error {
 		name, err := tx.UIDeleteRule(ctx, in.ID)
 		if err != nil {

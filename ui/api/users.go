@@ -83,7 +83,7 @@ func (a *API) createUser(ctx context.Context, in *newUser) (*body[User], error) 
 }
 
 type changedUser struct {
-	numbered
+	Numbered
 	Body struct {
 		FullName string  `json:"full_name" maxLength:"200"`
 		Role     string  `json:"role" enum:"viewer,operator,admin"`
@@ -122,7 +122,7 @@ func (a *API) updateUser(ctx context.Context, in *changedUser) (*body[User], err
 	return one(userOf(u)), nil
 }
 
-func (a *API) deleteUser(ctx context.Context, in *numbered) (*none, error) {
+func (a *API) deleteUser(ctx context.Context, in *Numbered) (*none, error) {
 	return nil, a.db.InTx(ctx, func(tx *db.Tx) error {
 		if err := keepsAdmin(ctx, tx, in.ID); err != nil {
 			return err
