@@ -77,14 +77,14 @@ func readConfig(dir string) (c conf.HAAgent, err error) {
 // agent is an agent that runs as a process of its own on a node.
 type agent struct {
 	*netnstest.Process
-	t    *testing.T
+	t    testing.TB
 	node *netnstest.Node
 	dir  string
 	http http.Client
 }
 
 // shortDir is a folder whose path leaves room for the name of a socket.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "kwha")
 	if err != nil {
@@ -94,7 +94,7 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-func newAgent(t *testing.T, node *netnstest.Node, c conf.HAAgent) *agent {
+func newAgent(t testing.TB, node *netnstest.Node, c conf.HAAgent) *agent {
 	t.Helper()
 	a := &agent{t: t, node: node, dir: shortDir(t)}
 	a.http = http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -104,7 +104,7 @@ func newAgent(t *testing.T, node *netnstest.Node, c conf.HAAgent) *agent {
 	return a
 }
 
-func startAgent(t *testing.T, node *netnstest.Node, c conf.HAAgent) *agent {
+func startAgent(t testing.TB, node *netnstest.Node, c conf.HAAgent) *agent {
 	t.Helper()
 	a := newAgent(t, node, c)
 	a.start()
