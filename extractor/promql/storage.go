@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -119,7 +120,7 @@ func narrow(matchers []*labels.Matcher) db.SelectSeriesParams {
 			continue
 		}
 		switch m.Name {
-		case labels.MetricName:
+		case model.MetricNameLabel:
 			arg.Metrics = values
 		case "cluster":
 			arg.Clusters = values
@@ -141,7 +142,7 @@ func seriesLabels(b *labels.ScratchBuilder, r *db.SelectSeriesRow) (labels.Label
 		return labels.EmptyLabels(), fmt.Errorf("cannot read the labels of series %d: %w", r.ID, err)
 	}
 	b.Reset()
-	b.Add(labels.MetricName, r.Metric)
+	b.Add(model.MetricNameLabel, r.Metric)
 	b.Add("cluster", r.Cluster)
 	b.Add("host", r.Host)
 	for k, v := range own {

@@ -128,7 +128,7 @@ func (r *reading) row(c column, p gosnmp.SnmpPDU) {
 		return
 	}
 	v, ok := number(p.Value)
-	if !ok {
+	if !ok || v < 0 {
 		return
 	}
 	switch c.name {

@@ -105,13 +105,13 @@ func (p *Probe) Name() string { return "snmp/" + p.host }
 // Interval implements probes.Probe.
 func (p *Probe) Interval() time.Duration { return p.opt.Config.Interval }
 
-// Collect implements probes.Probe. snmp_up is always there: 0 when the device does not answer.
+// Collect implements probes.Probe. snmp_up is always there: 0 when the device does not answer at all.
 func (p *Probe) Collect(ctx context.Context, now time.Time, out *batch.Batch) error {
 	ms := now.UnixMilli()
 	r, err := p.read(ctx)
-	up := 1.0
-	if err != nil {
-		up = 0
+	up := 0.0
+	if r != nil {
+		up = 1
 	}
 	out.Samples = append(out.Samples, metric.Sample{Series: p.up, Time: ms, Value: up})
 	if r != nil {
@@ -120,21 +120,26 @@ func (p *Probe) Collect(ctx context.Context, now time.Time, out *batch.Batch) er
 	return err
 }
 
-// read asks the device. On an error what was read before it is returned too.
+// read asks the device. When it stops answering in the middle of its interfaces these are left out: half of the
+// columns would show counters of 32 bits, and other names, where there are better ones.
 func (p *Probe) read(ctx context.Context) (*reading, error) {
 	session := p.session(ctx)
 	if err := session.Connect(); err != nil {
 		return nil, fmt.Errorf("cannot reach %s: %w", p.opt.Config.Target, err)
 	}
 	defer session.Conn.Close()
-	answer, err := session.Get(systemOIDs)
-	if err != nil {
-		return nil, fmt.Errorf("%s does not answer: %w", p.opt.Config.Target, p.explain(err))
-	}
 	r := newReading()
-	r.system(answer.Variables)
+	// One by one: a device of version 1 refuses a whole request for one name that it does not have.
+	for _, oid := range systemOIDs {
+		answer, err := session.Get([]string{oid})
+		if err != nil {
+			return nil, fmt.Errorf("%s does not answer: %w", p.opt.Config.Target, p.explain(err))
+		}
+		r.system(answer.Variables)
+	}
 	for _, c := range columns {
 		if err := p.walk(session, c, r); err != nil {
+			clear(r.interfaces)
 			return r, fmt.Errorf("cannot read %s of %s: %w", c.name, p.opt.Config.Target, p.explain(err))
 		}
 	}
@@ -165,6 +170,12 @@ func (p *Probe) walk(session *gosnmp.GoSNMP, c column, r *reading) error {
 
 // explain puts the likely reason beside the library's error, which never holds a secret of ours.
 func (p *Probe) explain(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "connection refused"):
+		return errors.New("nothing listens there: check the address and the port, and that the device's SNMP agent runs")
+	case strings.Contains(text, "not authentic"), strings.Contains(text, "unknown user"), strings.Contains(text, "wrong digest"):
+		return errors.New("the device refuses the user: check user, auth_protocol, priv_protocol and the pass phrases")
+	}
 	if errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "timeout") {
 		if p.opt.Config.Version == "3" {
 			return errors.New("no answer in time: check the address, the user and the firewall")

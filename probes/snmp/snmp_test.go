@@ -132,6 +132,24 @@ func TestSilentDeviceIsDownAndSecretsStaySecret(t *testing.T) {
 	}
 }
 
+// A user that the device does not know is told as such, not as a silent device.
+func TestUnknownUser(t *testing.T) {
+	addr := device(t)
+	c := conf.SNMPProbe{Host: "switch1", Target: addr, Version: "3", User: "nobody", AuthProtocol: "sha", AuthFile: file(t, "authentic-phrase"), Timeout: 2 * time.Second}
+	if _, err := collect(t, c); err == nil || !strings.Contains(err.Error(), "refuses the user") {
+		t.Errorf("got error %v", err)
+	}
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Target = l.LocalAddr().String()
+	l.Close()
+	if _, err := collect(t, c); err == nil || !strings.Contains(err.Error(), "nothing listens there") {
+		t.Errorf("got error %v", err)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	f := func(want string, c conf.SNMPProbe) {
 		t.Helper()
