@@ -83,6 +83,7 @@ func (t *taker) hostsDue(now int64, l *load) {
 		}
 		l.b.Samples = append(l.b.Samples, metric.Sample{Series: h.series, Time: at, Value: value})
 	}
+	hostUpSamples.Add(len(l.b.Samples) - from)
 	slices.SortFunc(l.b.Samples[from:], func(a, b metric.Sample) int { return strings.Compare(a.Series.Key(), b.Series.Key()) })
 }
 

@@ -22,6 +22,7 @@ var (
 	gmondDuplicate   = metrics.GetOrCreateCounter(`keepwatch_extractor_duplicate_samples_total{source="gmond"}`)
 	eventsDuplicate  = metrics.GetOrCreateCounter(`keepwatch_extractor_duplicate_events_total`)
 	samplesPublished = metrics.GetOrCreateCounter(`keepwatch_extractor_published_samples_total`)
+	hostUpSamples    = metrics.GetOrCreateCounter(`keepwatch_extractor_host_up_samples_total`)
 	eventsPublished  = metrics.GetOrCreateCounter(`keepwatch_extractor_published_events_total`)
 	streamsLost      = metrics.GetOrCreateCounter(`keepwatch_extractor_streams_lost_total`)
 	gapSeconds       = metrics.GetOrCreateFloatCounter(`keepwatch_extractor_gap_seconds_total`)
