@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // server is a UI that runs on a database of its own.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	ui   *ui.UI
 	db   *db.DB
 	url  string
@@ -44,7 +44,7 @@ func options(d *db.DB) ui.Options {
 	}
 }
 
-func start(t *testing.T, change ...func(*ui.Options)) *server {
+func start(t testing.TB, change ...func(*ui.Options)) *server {
 	t.Helper()
 	o := options(pgtest.New(t))
 	for _, f := range change {
@@ -90,7 +90,7 @@ func (s *server) user(name, role string) int32 {
 
 // client is somebody's browser.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	url  string
 	http *http.Client
 }

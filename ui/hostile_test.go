@@ -10,7 +10,7 @@ import (
 )
 
 type localCaller struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 }
 

@@ -10,11 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
+
+	"keepwatch/ui"
 )
 
 // stream is an open stream of changes.
 type stream struct {
-	t    *testing.T
+	t    testing.TB
 	in   *bufio.Scanner
 	body io.Closer
 }
@@ -129,7 +133,8 @@ func TestStreamNeedsSignIn(t *testing.T) {
 
 // The server ends with streams open, and leaves nothing running.
 func TestStopWithOpenStreams(t *testing.T) {
-	s := start(t)
+	var ignore goleak.Option
+	s := start(t, func(*ui.Options) { ignore = goleak.IgnoreCurrent() }) // the database is open by then
 	c := s.as("viewer")
 	in := c.stream()
 	if err := s.stop(); err != nil {
@@ -140,4 +145,7 @@ func TestStopWithOpenStreams(t *testing.T) {
 	if err := in.in.Err(); err != nil {
 		t.Errorf("the stream was cut, not ended: %v", err)
 	}
+	in.body.Close()
+	c.http.CloseIdleConnections()
+	goleak.VerifyNone(t, ignore)
 }

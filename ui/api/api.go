@@ -43,7 +43,8 @@ type API struct {
 	huma    huma.API
 	mux     *http.ServeMux
 	hub     *hub
-	metrics metricList
+	metrics recent[[]Metric]
+	gauges  recent[map[hostKey][]db.UIHostGaugesRow]
 }
 
 // New makes the API. It starts nothing.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"keepwatch/schema/db"
@@ -16,29 +15,15 @@ type Metric struct {
 	Hosts int64  `json:"hosts" doc:"hosts that have it"`
 }
 
-// metricList remembers the list for a while: counting all series takes a second in a large installation, and names
-// come and go seldom.
-type metricList struct {
-	mu    sync.Mutex
-	until time.Time
-	list  []Metric
-}
-
-const rememberMetrics = 30 * time.Second
+// metricsFor is how long the list is kept: names come and go seldom.
+const metricsFor = 10 * time.Second
 
 func (a *API) listMetrics(ctx context.Context, _ *none) (*items[Metric], error) {
-	m := &a.metrics
-	m.mu.Lock() // one asks, the others wait for the same answer
-	defer m.mu.Unlock()
-	if now := time.Now(); now.After(m.until) {
+	all, err := a.metrics.get(metricsFor, func() ([]Metric, error) {
 		rows, err := a.db.UIMetrics(ctx)
-		if err != nil {
-			return nil, err
-		}
-		m.list = each(rows, func(r db.UIMetricsRow) Metric {
+		return each(rows, func(r db.UIMetricsRow) Metric {
 			return Metric{Name: r.Metric, Unit: r.Unit, Kind: r.Kind, Hosts: r.Hosts}
-		})
-		m.until = now.Add(rememberMetrics)
-	}
-	return list(m.list), nil
+		}), err
+	})
+	return list(all), err
 }

@@ -12,7 +12,7 @@ const (
 	window      = time.Minute
 	maxByBoth   = 5      // of one name from one address
 	maxByOrigin = 100    // from one address, whatever the name
-	maxTracked  = 20_000 // keys remembered; past it the oldest window is forgotten
+	maxTracked  = 20_000 // keys remembered
 )
 
 // TooManyError refuses a sign-in without looking at the password.
@@ -77,21 +77,22 @@ func (t *throttle) get(key string, now time.Time) *failures {
 	return f
 }
 
-// makeRoom keeps the map within its bound.
+// makeRoom keeps the map within its bound: windows that are over go, and where that is not enough, an eighth of all,
+// taken by chance. To make it forget them, an attacker needs as many addresses.
 func (t *throttle) makeRoom(now time.Time) {
 	if len(t.seen) < maxTracked {
 		return
 	}
-	oldest, at := "", now
 	for key, f := range t.seen {
 		if now.Sub(f.since) >= window {
 			delete(t.seen, key)
-		} else if !f.since.After(at) {
-			oldest, at = key, f.since
 		}
 	}
-	if len(t.seen) >= maxTracked {
-		delete(t.seen, oldest)
+	for key := range t.seen {
+		if len(t.seen) <= maxTracked*7/8 {
+			break
+		}
+		delete(t.seen, key)
 	}
 }
 
