@@ -46,6 +46,7 @@ type instance struct {
 	seen      vrrp.State
 	held      []netip.Prefix
 	lastError string
+	failedAt  time.Time
 }
 
 // vrrpConfig turns the file's words into the protocol's. tracks are as they are at the moment.
@@ -221,15 +222,16 @@ func (i *instance) announce() {
 	}
 }
 
-// failed remembers an error for the status and tells a new one as an event; the failover goes on without it.
+// failed remembers an error for the status and tells it as an event unless it goes on; the failover goes on without it.
 func (i *instance) failed(what string, err error) {
 	text := what + ": " + err.Error()
 	i.mu.Lock()
-	known := i.lastError == text
-	i.lastError = text
+	now := time.Now()
+	known := i.lastError == text && now.Sub(i.failedAt) < time.Minute
+	i.lastError, i.failedAt = text, now
 	i.mu.Unlock()
 	if !known {
-		i.journal.add(time.Now(), "vrrp_error", i.name+": "+text, i.labels())
+		i.journal.add(now, "vrrp_error", i.name+": "+text, i.labels())
 	}
 }
 
@@ -243,7 +245,7 @@ func (i *instance) publish() {
 // status is the newest published.
 func (i *instance) status() status.Instance {
 	i.mu.Lock()
-	s, held, lastError := i.seen, i.held, i.lastError
+	s, held, lastError, failedAt := i.seen, i.held, i.lastError, i.failedAt
 	i.mu.Unlock()
 	c := &s.Counters
 	out := status.Instance{
@@ -254,6 +256,9 @@ func (i *instance) status() status.Instance {
 		Sent: c.Sent, Received: c.Received, Discarded: c.Discarded, AddressMismatch: c.AddressMismatch,
 		ChecksumPseudoHeader: c.PseudoHeader, ChecksumMessageOnly: c.MessageOnly,
 		Dropped: dropped(&s, i.flooded.Load()), Transitions: c.Transitions, Stalls: c.Stalls, LastError: lastError,
+	}
+	if lastError != "" {
+		out.LastErrorAt = &failedAt
 	}
 	if s.Source.IsValid() {
 		out.Source = s.Source.String()

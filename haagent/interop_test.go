@@ -266,6 +266,16 @@ func TestLinkDown(t *testing.T) {
 	}
 	ours.await("master")
 	holds(t, b, "10.7.0.100", false)
+	a.Unplug()
+	if i := ours.await("fault"); i.Reason != "there is no interface eth0" {
+		t.Errorf("got reason %q", i.Reason)
+	}
+	holds(t, b, "10.7.0.100", true)
+	a.Plug("10.7.0.1/24")
+	if i := ours.await("master"); !strings.Contains(i.Reason, "(preemption)") {
+		t.Errorf("got reason %q: the new interface is deaf", i.Reason)
+	}
+	holds(t, b, "10.7.0.100", false)
 	peer.clean()
 }
 

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"keepwatch/haagent/status"
 	"keepwatch/haagent/vrrp"
 	"keepwatch/internal/conf"
@@ -54,7 +56,9 @@ func beAgent(dir string) error {
 	defer stop()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
+	reloaded := make(chan struct{})
 	go func() {
+		defer close(reloaded)
 		for range hup {
 			next, err := readConfig(dir)
 			if err == nil {
@@ -63,7 +67,14 @@ func beAgent(dir string) error {
 			slog.Info("reloaded", "err", err)
 		}
 	}()
-	return a.Run(ctx)
+	err = a.Run(ctx)
+	signal.Stop(hup)
+	close(hup)
+	<-reloaded
+	if leak := goleak.Find(); leak != nil {
+		err = errors.Join(err, fmt.Errorf("the agent left goroutines: %w", leak))
+	}
+	return err
 }
 
 func readConfig(dir string) (c conf.HAAgent, err error) {

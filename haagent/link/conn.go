@@ -213,6 +213,9 @@ func packet6(p *vrrp.Packet, b, control []byte, from unix.Sockaddr) bool {
 
 // Send multicasts a message from an address of this host. It never waits: a full queue is an error.
 func (c *Conn) Send(src netip.Addr, message []byte) error {
+	if !src.IsValid() || vrrp.FamilyOf(src) != c.family {
+		return fmt.Errorf("cannot send an advertisement on %s from %q: want an %s address", c.file.Name(), src, c.family)
+	}
 	var to unix.Sockaddr
 	var oob []byte
 	if c.family == vrrp.IPv6 {

@@ -175,6 +175,14 @@ func TestConnSendsAndHears(t *testing.T) {
 			if err := from.Send(netip.MustParseAddr("10.99.0.1"), nil); family == vrrp.IPv4 && err == nil {
 				t.Error("sent from an address of nobody")
 			}
+			for _, bad := range []netip.Addr{{}, netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")} {
+				if bad.Is6() == (family == vrrp.IPv6) && bad.IsValid() {
+					continue
+				}
+				if err := from.Send(bad, nil); err == nil {
+					t.Errorf("sent from %q", bad)
+				}
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,22 +27,42 @@ type child struct {
 }
 
 func start(binary string, args []string) (*child, error) {
+	// A pipe of our own: exec's would make Wait wait for every worker that has it open, and the end of the master
+	// is to be known at once.
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
 	c := &child{cmd: exec.Command(binary, args...), exited: make(chan struct{}), out: &tail{}}
 	c.cmd.Dir = "/"
-	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
+	c.cmd.Stdout, c.cmd.Stderr = write, write
 	c.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
 	started := make(chan error, 1)
 	go func() {
+		defer close(c.exited)
+		defer read.Close()
 		// The parent-death signal comes when the starting thread ends, so this thread must stay.
 		runtime.LockOSThread()
 		err := c.cmd.Start()
+		_ = write.Close()
 		started <- err
 		if err == nil {
-			c.err = c.cmd.Wait()
+			c.wait(read)
 		}
-		close(c.exited)
 	}()
 	return c, <-started
+}
+
+// wait returns when the master has ended. Workers that outlive it hold the ports and are of no use: they are ended.
+func (c *child) wait(output io.Reader) {
+	copied := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(c.out, output)
+		close(copied)
+	}()
+	c.err = c.cmd.Wait()
+	_ = unix.Kill(-c.pid(), unix.SIGKILL) // the process group
+	<-copied
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
@@ -76,7 +97,7 @@ func (c *child) stop() error {
 		return nil
 	case <-time.After(2 * time.Second):
 	}
-	_ = unix.Kill(-c.pid(), unix.SIGKILL) // its process group
+	_ = c.cmd.Process.Kill() // wait ends its workers
 	<-c.exited
 	return nil
 }

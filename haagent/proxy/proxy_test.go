@@ -219,6 +219,49 @@ func TestLifeOfAProxy(t *testing.T) {
 	}
 }
 
+// A client that comes again and again, each time on a new connection, sees no reload.
+func TestReloadLosesNoConnection(t *testing.T) {
+	c := one(t)
+	r := run(t, shortDir(t), c)
+	if s := r.next(t); !s.Up {
+		t.Fatalf("got %+v, want up", s)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	stop, asked := make(chan struct{}), make(chan int, 1)
+	go func() {
+		n := 0
+		defer func() { asked <- n }()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			res, err := client.Get(r.url)
+			if err != nil {
+				t.Errorf("request %d: %v", n, err)
+				return
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+				t.Errorf("request %d: %s, %v", n, res.Status, err)
+			}
+			_ = res.Body.Close()
+			n++
+		}
+	}()
+	for i := range 3 {
+		c.MaxConn = 200 + i
+		if err := r.Reload(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	t.Logf("%d requests over 3 reloads", <-asked)
+	if s := r.State(); s.Restarts != 0 {
+		t.Errorf("got %+v: a reload must not be a restart", s)
+	}
+}
+
 // A proxy that an agent left, which even the parent-death signal did not end, makes room for the next agent's.
 func TestLeftOverProxyIsReplaced(t *testing.T) {
 	c, dir := one(t), shortDir(t)

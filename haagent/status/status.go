@@ -46,7 +46,9 @@ type Instance struct {
 
 	Transitions uint64 `json:"transitions"`
 	Stalls      uint64 `json:"stalls"` // times that this agent stood still for longer than others wait
-	LastError   string `json:"last_error,omitempty"`
+
+	LastError   string     `json:"last_error,omitempty"` // what the kernel refused last
+	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
 }
 
 // Peer is another router as last heard.

@@ -153,7 +153,11 @@ func (m *machine) farewell() {
 	m.do(ReleaseAddresses{m.Config.Addresses})
 }
 
+// send advertises, unless there is no address left to do it from.
 func (m *machine) send(priority uint8) {
+	if !m.Source.IsValid() {
+		return
+	}
 	m.Counters.Sent++
 	if priority == 0 {
 		m.Counters.SentZero++

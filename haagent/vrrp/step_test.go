@@ -286,6 +286,16 @@ func TestMaster(t *testing.T) {
 		s.at(m+2100*ms, heard(9, 100), "advert 200, announce", m+3100*ms)
 		s.at(m+2200*ms, heard(9, 100), "advert 200", m+3200*ms)
 	})
+	t.Run("link down: release, and say so in case it still gets through", func(t *testing.T) {
+		s := start(t)
+		s.at(m+ms, LinkChanged{Up: false, Source: netip.MustParseAddr("10.0.0.5"), Detail: "interface eth0 lost its carrier"},
+			"advert 0, advert 0, release 100, master→fault (interface eth0 lost its carrier)", 0)
+	})
+	t.Run("without an address to advertise from nothing is said", func(t *testing.T) {
+		s := start(t)
+		s.at(m+ms, LinkChanged{Up: true}, "release 100, master→fault (interface eth0 has no ipv4 address to advertise from)", 0)
+		s.at(m+2*ms, LinkChanged{Up: true, Source: netip.MustParseAddr("10.0.0.6"), Detail: "interface eth0 is up"}, "fault→backup (interface eth0 is up)", m+2*ms+down200)
+	})
 	t.Run("own address: drop and tell once", func(t *testing.T) {
 		s := start(t)
 		s.at(m+ms, heard(5, 250), "notice own_address", m+time.Second)

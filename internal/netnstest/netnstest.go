@@ -107,20 +107,30 @@ func (n *Net) Node(name string, addrs ...string) *Node {
 	nd := &Node{net: n, port: fmt.Sprintf("p%d", len(n.nodes))}
 	nd.Namespace = n.namespace(name)
 	n.nodes = append(n.nodes, nd)
+	nd.Plug(addrs...)
+	return nd
+}
+
+// Plug makes the node's eth0, with these addresses, and waits until it can send.
+func (nd *Node) Plug(addrs ...string) {
+	n := nd.net
+	n.t.Helper()
 	n.mustIP("link", "add", "eth0", "netns", nd.Namespace, "type", "veth", "peer", "name", nd.port, "netns", n.sw)
 	n.mustIP("-n", n.sw, "link", "set", nd.port, "master", "br0", "up")
 	for _, a := range addrs {
 		nd.IP("addr", "add", a, "dev", "eth0")
 	}
 	nd.IP("link", "set", "eth0", "up")
-	Await(n.t, "link of "+name, func() error {
+	Await(n.t, "link of "+nd.Namespace, func() error {
 		if !strings.Contains(nd.IP("-6", "addr", "show", "dev", "eth0", "scope", "link"), "fe80:") {
 			return fmt.Errorf("no link-local address yet")
 		}
 		return nil
 	})
-	return nd
 }
+
+// Unplug removes the node's eth0.
+func (nd *Node) Unplug() { nd.IP("link", "del", "eth0") }
 
 // Do runs f in the node's namespace, on a thread of its own: sockets that f opens stay there, goroutines that f
 // starts do not. It returns when f does.
@@ -173,8 +183,8 @@ func (nd *Node) Holds(addr string) bool {
 // Addresses lists the addresses of the node's eth0.
 func (nd *Node) Addresses() (all []netip.Addr) {
 	nd.net.t.Helper()
-	for line := range strings.Lines(nd.IP("-o", "addr", "show", "dev", "eth0")) {
-		if fields := strings.Fields(line); len(fields) > 3 {
+	for line := range strings.Lines(nd.IP("-o", "addr", "show")) {
+		if fields := strings.Fields(line); len(fields) > 3 && fields[1] == "eth0" {
 			if p, err := netip.ParsePrefix(fields[3]); err == nil {
 				all = append(all, p.Addr())
 			}
