@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
@@ -84,17 +85,8 @@ func classify(err error) *apiError {
 
 func (e *Engine) serve(f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), e.timeout)
-		defer cancel()
-		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		var data any
-		err := r.ParseForm()
-		if err != nil {
-			err = badData(err)
-		} else {
-			data, err = f(r)
-		}
+		data, err := e.answer(r, f)
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			a := classify(err)
@@ -104,6 +96,23 @@ func (e *Engine) serve(f func(*http.Request) (any, error)) http.Handler {
 		}
 		write(w, map[string]any{"status": "success", "data": data})
 	})
+}
+
+func (e *Engine) answer(r *http.Request, f func(*http.Request) (any, error)) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, badData(err)
+	}
+	timeout := e.timeout
+	if text := r.FormValue("timeout"); text != "" {
+		d, err := duration(text)
+		if err != nil {
+			return nil, badParameter("timeout", err)
+		}
+		timeout = min(timeout, d)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	return f(r.WithContext(ctx))
 }
 
 func write(w http.ResponseWriter, v any) {
@@ -179,6 +188,10 @@ func (e *Engine) series(r *http.Request) (any, error) {
 	if len(sets) == 0 {
 		return nil, badData(errors.New("no match[] parameter provided"))
 	}
+	most, err := limit(r)
+	if err != nil {
+		return nil, err
+	}
 	out := []map[string]string{}
 	seen := make(map[string]bool)
 	for _, matchers := range sets {
@@ -194,7 +207,7 @@ func (e *Engine) series(r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
-	return out, nil
+	return cut(out, most), nil
 }
 
 func (e *Engine) labelNames(r *http.Request) (any, error) {
@@ -220,6 +233,10 @@ func (e *Engine) union(r *http.Request, ask func(storage.Querier, []*labels.Matc
 	if len(sets) == 0 {
 		sets = [][]*labels.Matcher{nil}
 	}
+	most, err := limit(r)
+	if err != nil {
+		return nil, err
+	}
 	all := make(map[string]struct{})
 	for _, matchers := range sets {
 		some, err := ask(q, matchers)
@@ -230,7 +247,7 @@ func (e *Engine) union(r *http.Request, ask func(storage.Querier, []*labels.Matc
 			all[s] = struct{}{}
 		}
 	}
-	return sortedKeys(all), nil
+	return cut(sortedKeys(all), most), nil
 }
 
 func (e *Engine) metadata(r *http.Request) (any, error) {
@@ -277,14 +294,34 @@ func timeParameter(r *http.Request, name string, fallback time.Time) (time.Time,
 	return t, nil
 }
 
-// duration takes seconds or a Go-like duration.
+// duration takes seconds or a duration as PromQL writes it.
 func duration(text string) (time.Duration, error) {
 	if f, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(f) < 1e9 {
 		return time.Duration(f * float64(time.Second)), nil
 	}
-	d, err := time.ParseDuration(text)
+	d, err := model.ParseDuration(text)
 	if err != nil {
 		return 0, fmt.Errorf("cannot parse %.40q to a valid duration", text)
 	}
-	return d, nil
+	return time.Duration(d), nil
+}
+
+// limit is how many elements the metadata endpoints give at most; 0: all.
+func limit(r *http.Request) (int, error) {
+	text := r.FormValue("limit")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, badParameter("limit", fmt.Errorf("cannot parse %.40q to a number of at least 0", text))
+	}
+	return n, nil
+}
+
+func cut[T any](all []T, n int) []T {
+	if n > 0 && len(all) > n {
+		return all[:n]
+	}
+	return all
 }

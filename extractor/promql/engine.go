@@ -22,8 +22,12 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Engine answers queries.
+// maxQueries are answered at the same time; others wait, within their timeout.
+const maxQueries = 8
+
+// Engine answers queries. It is safe for concurrent use.
 type Engine struct {
+	slots   chan struct{}
 	engine  *promql.Engine
 	parser  parser.Parser
 	store   *store
@@ -35,7 +39,7 @@ type Engine struct {
 func New(opt Options) *Engine {
 	p := parser.NewParser(parser.Options{})
 	return &Engine{
-		parser: p, store: &store{db: opt.DB, maxSamples: opt.Config.MaxSamples}, timeout: opt.Config.Timeout, log: opt.Log,
+		slots: make(chan struct{}, maxQueries), parser: p, store: &store{db: opt.DB, maxSamples: opt.Config.MaxSamples}, timeout: opt.Config.Timeout, log: opt.Log,
 		engine: promql.NewEngine(promql.EngineOpts{
 			Logger: opt.Log, MaxSamples: opt.Config.MaxSamples, Timeout: opt.Config.Timeout, LookbackDelta: opt.Config.Lookback,
 			NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
@@ -46,6 +50,12 @@ func New(opt Options) *Engine {
 
 // query runs one query and hands its result to use before its memory is given back.
 func (e *Engine) query(ctx context.Context, expr string, start, end time.Time, step time.Duration, use func(*promql.Result)) error {
+	select {
+	case e.slots <- struct{}{}:
+		defer func() { <-e.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var q promql.Query
 	var err error
 	if step == 0 {

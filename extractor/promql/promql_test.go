@@ -61,7 +61,7 @@ func handler(d *db.DB, change func(*conf.Query)) http.Handler {
 	return New(Options{DB: d, Config: c, Log: slog.New(slog.DiscardHandler)}).Handler()
 }
 
-func get(t *testing.T, h http.Handler, path string, params ...string) (int, string) {
+func get(t testing.TB, h http.Handler, path string, params ...string) (int, string) {
 	t.Helper()
 	q := url.Values{}
 	for i := 0; i < len(params); i += 2 {
@@ -113,6 +113,11 @@ func TestInstantQueries(t *testing.T) {
 	f(`absent(nothing_of_that_name)`, 600, `[{"metric":{},"value":[`+now+`,"1"]}]`)
 	f(`short`, 359, `[{"metric":{"__name__":"short","cluster":"web","host":"lb2"},"value":[`+at(359)+`,"4"]}]`)
 	f(`short`, 361, `[]`) // older than the lookback
+	f(`absent(short)`, 361, `[{"metric":{},"value":[`+at(361)+`,"1"]}]`)
+	f(`absent(node_load1{host="lb1"})`, 600, `[]`)
+	f(`sum({__name__=~"node_load.|short",host=~".+"})`, 300, `[{"metric":{},"value":[`+at(300)+`,"8"]}]`)
+	f(`node_load1{cluster="web",host="lb1"} offset 5m`, 600, `[{"metric":{"__name__":"node_load1","cluster":"web","host":"lb1"},"value":[`+now+`,"1"]}]`)
+	f(`max_over_time(short[10m:1m])`, 600, `[{"metric":{"cluster":"web","host":"lb2"},"value":[`+now+`,"4"]}]`)
 	f(`1/0`, 600, `[`+now+`,"+Inf"]`)
 }
 
@@ -143,6 +148,8 @@ func TestMetadata(t *testing.T) {
 	f(`["__name__","cluster","device","host","note"]`, "/api/v1/labels")
 	f(`[{"__name__":"short","cluster":"web","host":"lb2"}]`, "/api/v1/series", "match[]", "short", "match[]", `{host="lb2",__name__="short"}`)
 	f(`{"short":[{"type":"gauge","unit":"","help":""}]}`, "/api/v1/metadata", "metric", "short")
+	f(`["bytes_total","node_load1"]`, "/api/v1/label/__name__/values", "limit", "2")
+	f(`{"application":"keepwatch","version":"2.45.0"}`, "/api/v1/status/buildinfo")
 	f(`"sum by (host) (a)"`, "/api/v1/format_query", "query", "sum  by(host)(a)")
 }
 
@@ -161,7 +168,41 @@ func TestRefusals(t *testing.T) {
 	f(400, "bad_data", "end", "/api/v1/query_range", "query", "a", "start", "2", "end", "1", "step", "1")
 	f(400, "bad_data", "11000", "/api/v1/query_range", "query", "a", "start", "0", "end", "100000", "step", "1")
 	f(400, "bad_data", "match[]", "/api/v1/series")
+	f(400, "bad_data", "limit", "/api/v1/labels", "limit", "-1")
+	f(400, "bad_data", "timeout", "/api/v1/query", "query", "a", "timeout", "x")
+	f(503, "timeout", "", "/api/v1/query", "query", "node_load1", "timeout", "0.000000001")
 	f(422, "execution", "too many samples", "/api/v1/query", "query", "sum_over_time(node_load1[10m])", "time", at(600))
+}
+
+// The bound is that of the whole query, not of each selector.
+func TestSelectorsShareTheBound(t *testing.T) {
+	h := handler(fixture(t), func(c *conf.Query) { c.MaxSamples = 100 })
+	if status, body := get(t, h, "/api/v1/query", "query", "sum_over_time(node_load1[10m])", "time", at(600)); status != 200 {
+		t.Errorf("one selector: status %d: %s", status, body)
+	}
+	if status, body := get(t, h, "/api/v1/query", "query", "sum_over_time(node_load1[10m]) + sum_over_time(node_load1[9m])", "time", at(600)); status != 422 {
+		t.Errorf("two selectors: status %d: %s", status, body)
+	}
+}
+
+func TestPostedQueryAndDurationsOfPromQL(t *testing.T) {
+	h := handler(fixture(t), func(*conf.Query) {})
+	form := url.Values{"query": {"sum(node_load1)"}, "start": {at(0)}, "end": {at(600)}, "step": {"1d"}}
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/query_range", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	want := `{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[` + at(0) + `,"4"]]}]},"status":"success"}`
+	if got := strings.TrimSpace(w.Body.String()); w.Code != 200 || got != want {
+		t.Errorf("status %d\n got %s\nwant %s", w.Code, got, want)
+	}
+}
+
+func TestSamplesOutOfOrderAreSorted(t *testing.T) {
+	o := &one{times: []int64{3, 1, 2}, values: []float64{30, 10, 20}}
+	if o.sort(); fmt.Sprint(o.times, o.values) != "[1 2 3] [10 20 30]" {
+		t.Errorf("got %v %v", o.times, o.values)
+	}
 }
 
 func TestDatabaseAway(t *testing.T) {

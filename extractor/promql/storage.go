@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -30,10 +33,16 @@ var (
 	errTooManySamples = errors.New("the query reads too many samples: shorten the range or match fewer series")
 )
 
+// maxCached bounds the label sets remembered.
+const maxCached = 500_000
+
 // store reads series and samples from Postgres for the engine.
 type store struct {
 	db         *db.DB
 	maxSamples int
+
+	mu     sync.Mutex
+	labels map[int32]labels.Labels // by the series' id, which never means another
 }
 
 // Querier implements storage.Queryable.
@@ -45,6 +54,7 @@ func (s *store) Querier(mint, maxt int64) (storage.Querier, error) {
 type querier struct {
 	*store
 	mint, maxt int64
+	read       atomic.Int64 // samples, by all selectors of the query
 }
 
 // Close implements storage.LabelQuerier; there is nothing to release.
@@ -92,8 +102,10 @@ func (q *querier) find(ctx context.Context, matchers []*labels.Matcher) ([]*one,
 	}
 	found := make([]*one, 0, len(rows))
 	b := labels.NewScratchBuilder(8)
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for i := range rows {
-		l, err := seriesLabels(&b, &rows[i])
+		l, err := q.seriesLabels(&b, &rows[i])
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +148,10 @@ func narrow(matchers []*labels.Matcher) db.SelectSeriesParams {
 	return arg
 }
 
-func seriesLabels(b *labels.ScratchBuilder, r *db.SelectSeriesRow) (labels.Labels, error) {
+func (s *store) seriesLabels(b *labels.ScratchBuilder, r *db.SelectSeriesRow) (labels.Labels, error) {
+	if l, ok := s.labels[r.ID]; ok {
+		return l, nil
+	}
 	var own map[string]string
 	if err := json.Unmarshal(r.Labels, &own); err != nil {
 		return labels.EmptyLabels(), fmt.Errorf("cannot read the labels of series %d: %w", r.ID, err)
@@ -149,7 +164,12 @@ func seriesLabels(b *labels.ScratchBuilder, r *db.SelectSeriesRow) (labels.Label
 		b.Add(k, v)
 	}
 	b.Sort()
-	return b.Labels(), nil
+	if s.labels == nil || len(s.labels) >= maxCached {
+		s.labels = make(map[int32]labels.Labels)
+	}
+	l := b.Labels()
+	s.labels[r.ID] = l
+	return l, nil
 }
 
 func matchesAll(l labels.Labels, matchers []*labels.Matcher) bool {
@@ -172,28 +192,41 @@ func (q *querier) fill(ctx context.Context, found []*one, mint, maxt int64) erro
 		byID[s.id] = s
 		ids = append(ids, s.id)
 	}
-	rows, err := q.db.SelectSamples(ctx, db.SelectSamplesParams{
-		Series: ids, Since: time.UnixMilli(mint), Until: time.UnixMilli(maxt), AtMost: int32(q.maxSamples + 1),
+	var last *one
+	err := q.db.EachSample(ctx, ids, mint, maxt, func(series int32, at int64, value float64) error {
+		if q.read.Add(1) > int64(q.maxSamples) {
+			return errTooManySamples
+		}
+		if last == nil || last.id != series {
+			last = byID[series]
+		}
+		last.times, last.values = append(last.times, at), append(last.values, value)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("cannot read samples: %w", db.Map(err))
+		return fmt.Errorf("cannot read samples: %w", err)
 	}
-	if len(rows) > q.maxSamples {
-		return errTooManySamples
-	}
-	for len(rows) > 0 {
-		n := 1
-		for n < len(rows) && rows[n].Series == rows[0].Series {
-			n++
-		}
-		s := byID[rows[0].Series]
-		s.times, s.values = make([]int64, n), make([]float64, n)
-		for i, r := range rows[:n] {
-			s.times[i], s.values[i] = r.Time.UnixMilli(), r.Value
-		}
-		rows = rows[n:]
+	for _, s := range found {
+		s.sort()
 	}
 	return nil
+}
+
+// sort puts the samples in the order of their times, which they mostly have.
+func (o *one) sort() {
+	if !slices.IsSorted(o.times) {
+		sort.Sort((*byTime)(o))
+	}
+}
+
+// byTime is a series as sort.Interface.
+type byTime one
+
+func (b *byTime) Len() int           { return len(b.times) }
+func (b *byTime) Less(i, j int) bool { return b.times[i] < b.times[j] }
+func (b *byTime) Swap(i, j int) {
+	b.times[i], b.times[j] = b.times[j], b.times[i]
+	b.values[i], b.values[j] = b.values[j], b.values[i]
 }
 
 // LabelValues implements storage.LabelQuerier.

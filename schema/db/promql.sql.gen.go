@@ -51,46 +51,6 @@ func (q *Queries) MetricMetadata(ctx context.Context, since time.Time) ([]Metric
 	return items, nil
 }
 
-const selectSamples = `-- name: SelectSamples :many
-SELECT series, time, value
-FROM sample_rows
-WHERE series = ANY ($1::int[]) AND time >= $2 AND time <= $3
-ORDER BY series, time
-LIMIT $4
-`
-
-type SelectSamplesParams struct {
-	Series []int32
-	Since  time.Time
-	Until  time.Time
-	AtMost int32
-}
-
-func (q *Queries) SelectSamples(ctx context.Context, arg SelectSamplesParams) ([]SampleRow, error) {
-	rows, err := q.db.Query(ctx, selectSamples,
-		arg.Series,
-		arg.Since,
-		arg.Until,
-		arg.AtMost,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []SampleRow{}
-	for rows.Next() {
-		var i SampleRow
-		if err := rows.Scan(&i.Series, &i.Time, &i.Value); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const selectSeries = `-- name: SelectSeries :many
 
 SELECT id, cluster, host, metric, labels, unit, kind
@@ -123,7 +83,7 @@ type SelectSeriesRow struct {
 	Kind    string
 }
 
-// Reading for PromQL. An empty array means that any will do.
+// Reading for PromQL; samples are read by hand (schema/db/samples.go). An empty array means that any will do.
 func (q *Queries) SelectSeries(ctx context.Context, arg SelectSeriesParams) ([]SelectSeriesRow, error) {
 	rows, err := q.db.Query(ctx, selectSeries,
 		arg.Metrics,

@@ -149,3 +149,39 @@ func (d *DB) ListSampleDays(ctx context.Context) ([]time.Time, error) {
 	}
 	return days, nil
 }
+
+// EachSample calls fn for every sample of the series from since to until, both included, in ms. Samples of one series
+// may come in any order. It ends with fn's first error.
+func (d *DB) EachSample(ctx context.Context, series []int32, since, until int64, fn func(series int32, at int64, value float64) error) error {
+	const sql = "SELECT series, time, value FROM sample_rows WHERE series = ANY ($1) AND time >= $2 AND time <= $3"
+	rows, err := d.Pool.Query(ctx, sql, series, time.UnixMilli(since), time.UnixMilli(until))
+	if err != nil {
+		return Map(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		id, at, value, err := scanSample(rows)
+		if err == nil {
+			err = fn(id, at, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return Map(rows.Err())
+}
+
+// scanSample reads the binary form as it is on the wire: a query may read millions of rows.
+func scanSample(rows pgx.Rows) (series int32, at int64, value float64, err error) {
+	f, raw := rows.FieldDescriptions(), rows.RawValues()
+	if f[0].Format == pgx.BinaryFormatCode && f[1].Format == pgx.BinaryFormatCode && f[2].Format == pgx.BinaryFormatCode &&
+		len(raw[0]) == 4 && len(raw[1]) == 8 && len(raw[2]) == 8 {
+		at = (int64(binary.BigEndian.Uint64(raw[1])) + postgresEpoch) / 1000
+		return int32(binary.BigEndian.Uint32(raw[0])), at, math.Float64frombits(binary.BigEndian.Uint64(raw[2])), nil
+	}
+	var t time.Time
+	if err := rows.Scan(&series, &t, &value); err != nil {
+		return 0, 0, 0, fmt.Errorf("cannot read a sample: %w", err)
+	}
+	return series, t.UnixMilli(), value, nil
+}

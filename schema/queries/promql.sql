@@ -1,4 +1,4 @@
--- Reading for PromQL. An empty array means that any will do.
+-- Reading for PromQL; samples are read by hand (schema/db/samples.go). An empty array means that any will do.
 
 -- name: SelectSeries :many
 SELECT id, cluster, host, metric, labels, unit, kind
@@ -9,13 +9,6 @@ WHERE (cardinality(@metrics::text[]) = 0 OR metric = ANY (@metrics::text[]))
   AND labels @> @labels
   AND last_seen >= @since
 ORDER BY id
-LIMIT @at_most;
-
--- name: SelectSamples :many
-SELECT series, time, value
-FROM sample_rows
-WHERE series = ANY (@series::int[]) AND time >= @since AND time <= @until
-ORDER BY series, time
 LIMIT @at_most;
 
 -- name: MetricMetadata :many
