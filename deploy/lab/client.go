@@ -204,6 +204,9 @@ func (c *clientLog) longestGap(since, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, longest := since.UnixMicro(), int64(0)
+	if len(c.answered) > 0 { // what lies before the first answer is the lab's own start
+		last = max(last, c.answered[0])
+	}
 	for _, t := range c.answered {
 		if t >= last {
 			longest = max(longest, t-last)
