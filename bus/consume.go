@@ -120,12 +120,7 @@ func (c *consumer) run(ctx context.Context) error {
 		if errors.Is(err, nats.ErrConnectionClosed) {
 			return fmt.Errorf("cannot consume %v as %q: %w", c.kind, c.name, err)
 		}
-		c.log.Warn("reading from the bus broke off; trying again", "err", err)
-		if b := c.bus; b.server != nil {
-			if err := b.server.revive(); err != nil {
-				c.log.Warn("the bus stays off; free some space on its disk", "err", err)
-			}
-		}
+		c.log.Warn("reading from the bus broke off; trying again", "err", c.bus.failed(err))
 		if !pause(ctx, time.Second) {
 			return nil
 		}
@@ -285,6 +280,7 @@ func (c *consumer) move(ctx context.Context) error {
 	if _, err := c.bus.js.Publish(ctx, placeSubject(c.name, c.kind), strconv.AppendUint(nil, c.last, 10)); err != nil {
 		return fmt.Errorf("cannot record the place %d: %w", c.last, err)
 	}
+	c.bus.worked()
 	return nil
 }
 

@@ -68,22 +68,32 @@ func (b *Bus) send(ctx context.Context, subject string, data []byte) error {
 		if err == nil {
 			b.published.Inc()
 			b.bytes.Add(len(data))
+			b.worked()
 			return nil
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("cannot publish on the bus: %w", ctx.Err())
 		}
 		b.retries.Inc()
-		b.opt.Log.Warn("the bus does not take messages; trying until it does", "err", explain(err))
-		if b.server != nil {
-			if err := b.server.revive(); err != nil {
-				b.opt.Log.Warn("the bus stays off; free some space on its disk", "err", err)
-			}
-		}
+		b.opt.Log.Warn("the bus does not take messages; trying until it does", "err", b.failed(explain(err)))
 		if !pause(ctx, wait) {
 			return fmt.Errorf("cannot publish on the bus: %w", ctx.Err())
 		}
 	}
+}
+
+// worked and failed tell the embedded server, if it is one, how a write went.
+func (b *Bus) worked() {
+	if b.server != nil {
+		b.server.worked()
+	}
+}
+
+func (b *Bus) failed(err error) error {
+	if b.server != nil {
+		err = errors.Join(err, b.server.failed())
+	}
+	return err
 }
 
 func (b *Bus) sendOnce(ctx context.Context, subject string, data []byte, id string) error {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -17,7 +18,9 @@ import (
 type embedded struct {
 	s      *server.Server
 	config server.JetStreamConfig
-	mu     sync.Mutex // held while JetStream is switched on again
+
+	mu       sync.Mutex // held while JetStream is opened again
+	failures atomic.Int32
 }
 
 func startEmbedded(opt Options) (*embedded, error) {
@@ -50,16 +53,48 @@ func startEmbedded(opt Options) (*embedded, error) {
 // InProcessConn is what the client connects by.
 func (e *embedded) InProcessConn() (net.Conn, error) { return e.s.InProcessConn() }
 
-// revive switches JetStream on again, which the server switches off when the disk is full.
-func (e *embedded) revive() error {
+// worked notes that a write was acknowledged.
+func (e *embedded) worked() { e.failures.Store(0) }
+
+// failed notes that a write was not acknowledged. A stream that once could not write to its file refuses every later
+// write until it is opened again, and on some errors the server switches JetStream off: so when writes fail twice in a
+// row and the disk has room, JetStream is closed and opened again. What was acknowledged is on file and is found
+// there. The error says what to do about the disk.
+func (e *embedded) failed() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.s.JetStreamEnabled() {
+	if e.failures.Add(1) < failuresToReopen && e.s.JetStreamEnabled() {
 		return nil
+	}
+	if err := e.room(); err != nil {
+		return err
+	}
+	e.failures.Store(0)
+	if err := e.s.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("cannot close the bus to open it again: %w", err)
 	}
 	c := e.config
 	if err := e.s.EnableJetStream(&c); err != nil {
-		return fmt.Errorf("cannot switch the bus on again: %w", err)
+		return fmt.Errorf("cannot open the bus again: %w", err)
+	}
+	return nil
+}
+
+const (
+	failuresToReopen = 2
+	roomNeeded       = 1 << 20 // bytes
+)
+
+// room reports an error when not even a little can be written beside the streams.
+func (e *embedded) room() error {
+	f, err := os.CreateTemp(e.config.StoreDir, "room-*")
+	if err != nil {
+		return fmt.Errorf("cannot write to the folder of the bus: %w: free some space on its disk", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, roomNeeded))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("cannot write to the folder of the bus: %w: free some space on its disk", err)
 	}
 	return nil
 }
