@@ -1,0 +1,2 @@
+// The server refuses shorter passwords (characters).
+export const shortest = 10;
