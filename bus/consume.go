@@ -120,7 +120,7 @@ func (c *consumer) run(ctx context.Context) error {
 		if errors.Is(err, nats.ErrConnectionClosed) {
 			return fmt.Errorf("cannot consume %v as %q: %w", c.kind, c.name, err)
 		}
-		c.log.Warn("reading from the bus broke off; trying again", "err", c.bus.failed(err))
+		c.log.Warn("reading from the bus broke off; trying again", "err", err)
 		if !pause(ctx, time.Second) {
 			return nil
 		}
@@ -278,7 +278,7 @@ func (c *consumer) move(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackWait)
 	defer cancel()
 	if _, err := c.bus.js.Publish(ctx, placeSubject(c.name, c.kind), strconv.AppendUint(nil, c.last, 10)); err != nil {
-		return fmt.Errorf("cannot record the place %d: %w", c.last, err)
+		return fmt.Errorf("cannot record the place %d: %w", c.last, c.bus.failed(err))
 	}
 	c.bus.worked()
 	return nil
