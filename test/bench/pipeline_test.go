@@ -121,6 +121,7 @@ type reading struct {
 	self, postgres time.Duration // CPU
 	rows           int64
 	bytes          int64
+	bus            uint64 // bytes
 	dropped        uint64
 }
 
@@ -132,6 +133,7 @@ func (r *rig) reading(b *testing.B) (m reading) {
 	must(b, err)
 	const size = "SELECT count(*), (SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'sample_rows'::regclass) FROM sample_rows"
 	must(b, r.db.Pool.QueryRow(b.Context(), size).Scan(&m.rows, &m.bytes))
+	m.bus = counter("keepwatch_bus_published_bytes_total")
 	for _, d := range drops {
 		m.dropped += counter(d.name)
 	}
@@ -154,9 +156,11 @@ func (r *rig) report(b *testing.B, from, to reading, elapsed, sender time.Durati
     sender (seal and send)  %10.2f
     collector to writer     %10.2f
     Postgres                %10.2f
+  on the bus                %10.1f bytes/sample
   in Postgres, with index   %10.1f bytes/sample
 `, hosts, perHost, samples, elapsed.Seconds(), rate, int64(sent)-(to.rows-own), to.dropped-from.dropped,
-		perSample(self+pg), perSample(sender), perSample(self-sender), perSample(pg), float64(to.bytes)/float64(to.rows))
+		perSample(self+pg), perSample(sender), perSample(self-sender), perSample(pg),
+		float64(to.bus-from.bus)/float64(samples), float64(to.bytes)/float64(to.rows))
 	b.ReportMetric(rate, "samples/s")
 	b.ReportMetric(perSample(self+pg), "cpu-us/sample")
 	b.ReportMetric(float64(to.bytes)/float64(to.rows), "bytes/sample")
