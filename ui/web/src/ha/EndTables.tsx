@@ -30,7 +30,7 @@ export function FrontendTable({ proxy }: { proxy: Proxy }) {
     (): Column<Frontend>[] => [
       { id: "state", header: t("column.state"), width: "92px", phone: "lead", sort: (f) => f.status, cell: (f) => <FrontendMark status={f.status} /> },
       { id: "name", header: t("ha.frontend"), width: "minmax(90px, 1fr)", phone: "title", sort: (f) => f.name, cell: (f) => <strong>{f.name}</strong> },
-      { id: "sessions", header: t("ha.sessions"), width: "72px", right: true, phone: "hide", sort: (f) => f.sessions, cell: (f) => figure(f.sessions) },
+      { id: "sessions", header: t("ha.sessionsShort"), width: "72px", right: true, phone: "hide", sort: (f) => f.sessions, cell: (f) => figure(f.sessions) },
       { id: "rate", header: t("ha.requests"), width: "84px", right: true, phone: "side", sort: (f) => f.request_rate, cell: (f) => figure(f.request_rate, "/s") },
     ],
     [t],

@@ -63,7 +63,7 @@ function Priority({ instance }: { instance: Instance }) {
   if (priority === null) return <span className="kw-dim">–</span>;
   if (configured === null || configured === priority) return <span className="kw-num" title={t("ha.priorityTitle")}>{priority}</span>;
   return (
-    <span className="kw-num" title={t("ha.priorityMoved", { priority, configured })}>
+    <span className="kw-num" title={t("ha.moved", { configured })}>
       <strong data-tone={priority < configured ? "warning" : undefined}>{priority}</strong> <span className="kw-dim">/ {configured}</span>
     </span>
   );

@@ -53,8 +53,8 @@ function Figures({ proxy }: { proxy: Proxy }) {
     <span className="kw-line kw-dim">
       {version !== "" && <span>HAProxy {version}</span>}
       {uptime !== null && <span className="kw-num">{t("ha.uptime", { duration: durationText(uptime, t) })}</span>}
-      {sessions !== null && <span className="kw-num">{t("ha.connectionsNow", { n: figure(sessions) })}</span>}
-      {rate !== null && <span className="kw-num">{t("ha.requestsNow", { rate: figure(rate) })}</span>}
+      {sessions !== null && <span className="kw-num">{t("ha.sessions", { n: figure(sessions) })}</span>}
+      {rate !== null && <span className="kw-num">{t("ha.rate", { n: figure(rate) })}</span>}
     </span>
   );
 }

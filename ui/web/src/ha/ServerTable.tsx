@@ -28,7 +28,7 @@ export function ServerTable({ proxy }: { proxy: Proxy }) {
       { id: "address", header: t("ha.address"), width: "minmax(90px, 1fr)", phone: "meta", sort: (s) => s.address, cell: (s) => <span className="kw-num">{s.address}</span> },
       { id: "check", header: t("ha.check"), width: "minmax(90px, 1.4fr)", wrap: true, phone: "meta", cell: (s) => s.check },
       { id: "since", header: t("column.for"), width: "84px", right: true, phone: "side", sort: (s) => (s.since === null ? null : -Date.parse(s.since)), cell: (s) => <Lasting since={s.since} /> },
-      { id: "sessions", header: t("ha.sessions"), width: "68px", right: true, phone: "hide", sort: (s) => s.sessions, cell: (s) => figure(s.sessions) },
+      { id: "sessions", header: t("ha.sessionsShort"), width: "68px", right: true, phone: "hide", sort: (s) => s.sessions, cell: (s) => figure(s.sessions) },
       { id: "response", header: t("ha.response"), width: "76px", right: true, phone: "meta", sort: (s) => s.response_seconds, cell: (s) => <span title={t("ha.responseTitle")}>{figure(s.response_seconds, "seconds")}</span> },
     ],
     [t],

@@ -4,6 +4,6 @@ import { Mark } from "../kit/state";
 
 export function AccountMark({ disabled }: { disabled: boolean }) {
   const { t } = useTranslation();
-  if (disabled) return <Mark look={{ icon: OffIcon, tone: "quiet" }} word={t("people.disabled")} />;
-  return <Mark look={{ icon: OkIcon, tone: "ok" }} word={t("people.active")} />;
+  if (disabled) return <Mark look={{ icon: OffIcon, tone: "quiet" }} word={t("users.disabled")} />;
+  return <Mark look={{ icon: OkIcon, tone: "ok" }} word={t("users.active")} />;
 }

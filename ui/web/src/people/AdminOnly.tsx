@@ -12,7 +12,7 @@ export function AdminOnly({ name, children }: { name: string; children: ReactNod
   if (useMay("admin")) return children;
   return (
     <Page title={name} name={name}>
-      <Empty icon={<PeopleIcon />} action={<Button component={Link} to="/" variant="default">{t("notFound.home")}</Button>}>{t("people.adminOnly")}</Empty>
+      <Empty icon={<PeopleIcon />} action={<Button component={Link} to="/" variant="default">{t("notFound.home")}</Button>}>{t("users.adminOnly")}</Empty>
     </Page>
   );
 }

@@ -1,27 +1,31 @@
 // One's own account: what others read as one's name, the language, the password.
 import { Button, PasswordInput, Select, TextInput } from "@mantine/core";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSaveMe, useSavePassword } from "../api/queries";
+import { useAbout, useSaveMe, useSavePassword } from "../api/queries";
 import type { Language, Me } from "../api/types";
 import { useMe } from "../app/session";
 import { unplaced, useForm, type Errors } from "../kit/form";
-import { Page, Section, Trouble } from "../kit/Page";
+import { Loaded, Page, Section, Trouble } from "../kit/Page";
+import { At } from "../kit/time";
 import { toast } from "../kit/toast";
-import { longEnough, longest } from "./passwords";
+import { longEnough, longest, shortest } from "./passwords";
 
 export function ProfilePage() {
   const { t } = useTranslation();
   const me = useMe();
+  const [round, setRound] = useState(0); // a password that was saved leaves empty fields
   return (
     <Page title={t("nav.profile")} name={t("nav.profile")}>
       <dl className="kw-facts">
-        <dt>{t("people.name")}</dt>
+        <dt>{t("users.name")}</dt>
         <dd>{me.name}</dd>
-        <dt>{t("people.role")}</dt>
-        <dd>{t(`role.${me.role}`)} <span className="kw-dim">{t(`role.${me.role}Help`)}</span></dd>
+        <dt>{t("users.role")}</dt>
+        <dd>{t(`role.${me.role}`)} <span className="kw-dim">{t(`role.${me.role}_text`)}</span></dd>
       </dl>
       <Section title={t("profile.account")}><Account key={me.name} me={me} /></Section>
-      <Section title={t("people.password")}><Password name={me.name} /></Section>
+      <Section title={t("profile.password")}><Password key={round} name={me.name} onSaved={() => setRound(round + 1)} /></Section>
+      <Section title={t("profile.about")}><AboutServer /></Section>
     </Page>
   );
 }
@@ -31,7 +35,7 @@ function Account({ me }: { me: Me }) {
   const save = useSaveMe();
   const form = useForm({ full_name: me.full_name, language: me.language }, () => ({}), save.error);
   const languages: { value: Language; label: string }[] = [
-    { value: "", label: t("profile.anyLanguage") },
+    { value: "", label: t("profile.browser") },
     { value: "en", label: "English" },
     { value: "zh", label: "中文" },
   ];
@@ -43,7 +47,7 @@ function Account({ me }: { me: Me }) {
       }}
     >
       <div className="kw-fields">
-        <TextInput label={t("people.fullName")} description={t("profile.fullNameHelp")} value={form.values.full_name} onChange={(e) => form.set("full_name", e.currentTarget.value)} error={form.error("full_name")} maxLength={200} autoComplete="name" />
+        <TextInput label={t("users.fullName")} description={t("profile.fullNameHelp")} value={form.values.full_name} onChange={(e) => form.set("full_name", e.currentTarget.value)} error={form.error("full_name")} maxLength={200} autoComplete="name" />
         <Select label={t("profile.language")} value={form.values.language} onChange={(value) => form.set("language", (value ?? "") as Language)} data={languages} error={form.error("language")} />
         {save.error && unplaced(save.error, Object.keys(form.values)) !== null && <Trouble error={save.error} />}
       </div>
@@ -56,13 +60,13 @@ type Passwords = { current: string; new: string; again: string };
 
 const blank: Passwords = { current: "", new: "", again: "" };
 
-function Password({ name }: { name: string }) {
+function Password({ name, onSaved }: { name: string; onSaved: () => void }) {
   const { t } = useTranslation();
   const save = useSavePassword();
   const check = (typed: Passwords): Errors<Passwords> => ({
     current: typed.current === "" ? t("profile.noCurrent") : undefined,
-    new: longEnough(typed.new) ? undefined : t("people.shortPassword"),
-    again: typed.again === typed.new ? undefined : t("profile.different"),
+    new: longEnough(typed.new) ? undefined : t("profile.short", { n: shortest }),
+    again: typed.again === typed.new ? undefined : t("profile.differs"),
   });
   const form = useForm(blank, check, save.error);
   const submit = () => {
@@ -73,7 +77,7 @@ function Password({ name }: { name: string }) {
       {
         onSuccess: () => {
           toast({ text: t("profile.passwordSaved") });
-          form.reset();
+          onSaved();
         },
       },
     );
@@ -97,11 +101,31 @@ function Password({ name }: { name: string }) {
         {/* Password managers want to know whose password this is. */}
         <input type="text" name="username" autoComplete="username" value={name} readOnly hidden />
         <PasswordInput label={t("profile.current")} autoComplete="current-password" {...field("current")} />
-        <PasswordInput label={t("people.newPassword")} description={t("profile.newHelp")} autoComplete="new-password" {...field("new")} />
+        <PasswordInput label={t("profile.new")} description={t("profile.newHelp")} autoComplete="new-password" {...field("new")} />
         <PasswordInput label={t("profile.again")} autoComplete="new-password" {...field("again")} />
         {save.error && unplaced(save.error, Object.keys(form.values)) !== null && <Trouble error={save.error} />}
       </div>
-      <div className="kw-form-actions"><Button type="submit" loading={save.isPending}>{t("profile.savePassword")}</Button></div>
+      <div className="kw-form-actions"><Button type="submit" loading={save.isPending}>{t("profile.change")}</Button></div>
     </form>
+  );
+}
+
+function AboutServer() {
+  const { t } = useTranslation();
+  return (
+    <Loaded query={useAbout()} rows={3}>
+      {(about) => (
+        <dl className="kw-facts">
+          <dt>{t("profile.version")}</dt>
+          <dd className="kw-num">{about.version}</dd>
+          <dt>{t("column.cluster")}</dt>
+          <dd>{about.cluster}</dd>
+          <dt>{t("profile.started")}</dt>
+          <dd><At time={about.started_at} /></dd>
+          <dt>{t("profile.schema")}</dt>
+          <dd className="kw-num">{about.schema_version}</dd>
+        </dl>
+      )}
+    </Loaded>
   );
 }

@@ -17,8 +17,8 @@ export function UserFields({ form, isNew, own }: Props) {
   return (
     <div className="kw-fields">
       <TextInput
-        label={t("people.name")}
-        description={isNew ? t("people.nameHelp") : t("people.nameStays")}
+        label={t("users.name")}
+        description={isNew ? t("users.nameHelp") : t("users.nameStays")}
         value={values.name}
         onChange={(e) => form.set("name", e.currentTarget.value)}
         onBlur={() => form.touch("name")}
@@ -31,7 +31,7 @@ export function UserFields({ form, isNew, own }: Props) {
         spellCheck={false}
       />
       <TextInput
-        label={t("people.fullName")}
+        label={t("users.fullName")}
         value={values.full_name}
         onChange={(e) => form.set("full_name", e.currentTarget.value)}
         error={form.error("full_name")}
@@ -39,19 +39,19 @@ export function UserFields({ form, isNew, own }: Props) {
         autoComplete="off"
       />
       <Select
-        label={t("people.role")}
-        description={t(`role.${values.role}Help`)}
+        label={t("users.role")}
+        description={t(`role.${values.role}_text`)}
         value={values.role}
         onChange={(role) => role && form.set("role", role as Role)}
         data={roles.map((value) => ({ value, label: t(`role.${value}`) }))}
         error={form.error("role")}
         disabled={own}
       />
-      {own ? <p className="kw-small kw-dim">{t("people.own")} <Link to="/profile">{t("nav.profile")}</Link></p> : <Password form={form} isNew={isNew} />}
+      {own ? <p className="kw-small kw-dim">{t("users.own")} <Link to="/profile">{t("nav.profile")}</Link></p> : <Password form={form} isNew={isNew} />}
       {!isNew && !own && (
         <Switch
-          label={t("people.disable")}
-          description={t("people.disableHelp")}
+          label={t("users.disable")}
+          description={t("users.disableHelp")}
           checked={values.disabled}
           onChange={(e) => form.set("disabled", e.currentTarget.checked)}
           error={form.error("disabled")}
@@ -72,8 +72,8 @@ function Password({ form, isNew }: { form: Form<UserInput>; isNew: boolean }) {
   return (
     <div className="kw-password">
       <PasswordInput
-        label={isNew ? t("people.password") : t("people.newPassword")}
-        description={isNew ? t("people.passwordHelp") : t("people.resetHelp")}
+        label={isNew ? t("users.password") : t("users.newPassword")}
+        description={isNew ? t("users.passwordHelp") : t("users.resetHelp")}
         value={form.values.password}
         onChange={(e) => form.set("password", e.currentTarget.value)}
         onBlur={() => form.touch("password")}
@@ -84,7 +84,7 @@ function Password({ form, isNew }: { form: Form<UserInput>; isNew: boolean }) {
         maxLength={longest}
         autoComplete="new-password"
       />
-      <Button size="compact-sm" variant="default" onClick={make}>{t("people.makePassword")}</Button>
+      <Button size="compact-sm" variant="default" onClick={make}>{t("users.makePassword")}</Button>
     </div>
   );
 }

@@ -14,6 +14,7 @@ import { Empty, Loaded, Page, Trouble } from "../kit/Page";
 import { Ago, At } from "../kit/time";
 import { toast } from "../kit/toast";
 import { AdminOnly } from "./AdminOnly";
+import { shortest } from "./passwords";
 import { fresh, inputOf, mistakes } from "./user";
 import { UserFields } from "./UserFields";
 
@@ -21,8 +22,8 @@ export function UserPage() {
   const { id } = useParams();
   const { t } = useTranslation();
   return (
-    <AdminOnly name={t("people.one")}>
-      {id === undefined ? <Page title={t("people.new")} name={t("people.new")}><Editor initial={fresh} /></Page> : <Existing id={Number(id)} />}
+    <AdminOnly name={t("users.one")}>
+      {id === undefined ? <Page title={t("users.new")} name={t("users.new")}><Editor initial={fresh} /></Page> : <Existing id={Number(id)} />}
     </AdminOnly>
   );
 }
@@ -32,7 +33,7 @@ function Existing({ id }: { id: number }) {
   const users = useUsers();
   const found = users.data?.items.find((user) => user.id === id);
   return (
-    <Page title={found?.name ?? t("people.one")} name={found?.name ?? t("people.one")} side={found && <Seen user={found} />}>
+    <Page title={found?.name ?? t("users.one")} name={found?.name ?? t("users.one")} side={found && <Seen user={found} />}>
       <Loaded query={users}>{() => (found ? <Editor key={id} user={found} initial={inputOf(found)} /> : <Gone />)}</Loaded>
     </Page>
   );
@@ -40,15 +41,15 @@ function Existing({ id }: { id: number }) {
 
 function Gone() {
   const { t } = useTranslation();
-  return <Empty icon={<PeopleIcon />} action={<Button component={Link} to="/users" variant="default">{t("people.toAll")}</Button>}>{t("people.gone")}</Empty>;
+  return <Empty icon={<PeopleIcon />} action={<Button component={Link} to="/users" variant="default">{t("users.toAll")}</Button>}>{t("users.gone")}</Empty>;
 }
 
 function Seen({ user }: { user: User }) {
   const { t } = useTranslation();
   return (
     <span className="kw-line kw-dim kw-small">
-      <span>{t("people.lastLogin")} <Ago at={user.last_login} /></span>
-      <span>{t("people.created")} <At time={user.created_at} /></span>
+      <span>{t("users.lastLogin")} <Ago at={user.last_login} /></span>
+      <span>{t("users.created")} <At time={user.created_at} /></span>
     </span>
   );
 }
@@ -59,7 +60,7 @@ function Editor({ user, initial }: { user?: User; initial: UserInput }) {
   const own = useMe().name === user?.name;
   const save = useSaveUser();
   const check = (input: UserInput) =>
-    Object.fromEntries(Object.entries(mistakes(input, user === undefined)).map(([name, key]) => [name, t(key)])) as Errors<UserInput>;
+    Object.fromEntries(Object.entries(mistakes(input, user === undefined)).map(([name, key]) => [name, t(key, { n: shortest })])) as Errors<UserInput>;
   const form = useForm(initial, check, save.error);
   const submit = () => {
     form.showAll();
@@ -68,7 +69,7 @@ function Editor({ user, initial }: { user?: User; initial: UserInput }) {
       { id: user?.id, input: form.values },
       {
         onSuccess: (saved) => {
-          toast({ text: t(user ? "form.saved" : "people.createdDone", { name: saved.name }) });
+          toast({ text: t(user ? "form.saved" : "users.createdDone", { name: saved.name }) });
           void navigate("/users");
         },
       },
@@ -85,7 +86,7 @@ function Editor({ user, initial }: { user?: User; initial: UserInput }) {
       <div className="kw-fields-wide">
         {save.error && unplaced(save.error, Object.keys(form.values)) !== null && <Trouble error={save.error} />}
         <div className="kw-form-actions">
-          <Button type="submit" loading={save.isPending}>{user ? t("action.save") : t("people.create")}</Button>
+          <Button type="submit" loading={save.isPending}>{user ? t("action.save") : t("users.create")}</Button>
           <Button variant="default" onClick={() => void navigate("/users")}>{t("action.cancel")}</Button>
           {user && !own && <Delete user={user} />}
         </div>
@@ -110,8 +111,8 @@ function Delete({ user }: { user: User }) {
     <>
       <Button className="kw-delete" variant="default" onClick={() => setAsking(true)}>{t("action.delete")}</Button>
       {asking && (
-        <Confirm title={t("people.deleteTitle", { name: user.name })} action={t("action.delete")} busy={remove.isPending} error={remove.error && <Trouble error={remove.error} />} onConfirm={confirm} onClose={() => setAsking(false)}>
-          {t("people.deleteText", { name: user.full_name || user.name })}
+        <Confirm title={t("users.deleteTitle", { name: user.name })} action={t("action.delete")} busy={remove.isPending} error={remove.error && <Trouble error={remove.error} />} onConfirm={confirm} onClose={() => setAsking(false)}>
+          {t("users.deleteText", { name: user.full_name || user.name })}
         </Confirm>
       )}
     </>

@@ -38,14 +38,14 @@ function Users() {
   const wanted = useDeferredValue(text);
   const filter = useMemo(() => parseFilter(wanted, fields, words), [wanted]);
   const columns = useUserColumns();
-  const add = <Button component={Link} to="/users/new" variant="default">{t("people.add")}</Button>;
+  const add = <Button component={Link} to="/users/new" variant="default">{t("users.add")}</Button>;
   return (
     <Page title={t("nav.users")} name={t("nav.users")} side={add}>
       <FilterBox
         value={text}
         onChange={setText}
         filter={filter}
-        label={t("people.filter")}
+        label={t("users.filter")}
         known={fields.map((f) => f.name)}
         examples={["role:admin", "role:operator", "role:viewer", "state:disabled"]}
       />
@@ -60,7 +60,7 @@ function Users() {
             order="name"
             main
             epoch={wanted}
-            empty={<Empty icon={<PeopleIcon />} action={items.length > 0 ? null : add}>{items.length > 0 ? t("filter.nothing") : t("people.none")}</Empty>}
+            empty={<Empty icon={<PeopleIcon />} action={items.length > 0 ? null : add}>{items.length > 0 ? t("filter.nothing") : t("users.none")}</Empty>}
           />
         )}
       </Loaded>
@@ -74,14 +74,14 @@ function useUserColumns(): Column<User>[] {
   return useMemo(
     () => [
       {
-        id: "name", header: t("people.name"), width: "minmax(110px, 1fr)", phone: "title", sort: (u) => u.name,
-        cell: (u) => <><Link to={userPath(u)}>{u.name}</Link>{u.name === me && <span className="kw-dim"> {t("people.you")}</span>}</>,
+        id: "name", header: t("users.name"), width: "minmax(110px, 1fr)", phone: "title", sort: (u) => u.name,
+        cell: (u) => <><Link to={userPath(u)}>{u.name}</Link>{u.name === me && <span className="kw-dim"> {t("users.you")}</span>}</>,
       },
-      { id: "full_name", header: t("people.fullName"), width: "minmax(110px, 1.4fr)", phone: "meta", sort: (u) => u.full_name, cell: (u) => u.full_name },
-      { id: "role", header: t("people.role"), width: "minmax(90px, 0.7fr)", phone: "meta", sort: (u) => rank[u.role], cell: (u) => t(`role.${u.role}`) },
+      { id: "full_name", header: t("users.fullName"), width: "minmax(110px, 1.4fr)", phone: "meta", sort: (u) => u.full_name, cell: (u) => u.full_name },
+      { id: "role", header: t("users.role"), width: "minmax(90px, 0.7fr)", phone: "meta", sort: (u) => rank[u.role], cell: (u) => t(`role.${u.role}`) },
       { id: "state", header: t("column.state"), width: "108px", phone: "side", sort: (u) => (u.disabled ? 1 : 0), cell: (u) => <AccountMark disabled={u.disabled} /> },
-      { id: "last", header: t("people.lastLogin"), width: "minmax(112px, 0.8fr)", phone: "meta", sort: (u) => (u.last_login === null ? null : -Date.parse(u.last_login)), cell: (u) => <Ago at={u.last_login} /> },
-      { id: "created", header: t("people.created"), width: "minmax(96px, 0.6fr)", phone: "hide", sort: (u) => Date.parse(u.created_at), cell: (u) => <At time={u.created_at} /> },
+      { id: "last", header: t("users.lastLogin"), width: "minmax(112px, 0.8fr)", phone: "meta", sort: (u) => (u.last_login === null ? null : -Date.parse(u.last_login)), cell: (u) => <Ago at={u.last_login} /> },
+      { id: "created", header: t("users.created"), width: "minmax(96px, 0.6fr)", phone: "hide", sort: (u) => Date.parse(u.created_at), cell: (u) => <At time={u.created_at} /> },
     ],
     [t, me],
   );

@@ -14,8 +14,8 @@ const reserved = new Set(["system", "local"]);
 
 export function mistakes(input: UserInput, isNew: boolean): Errors<UserInput> {
   const wrong: Errors<UserInput> = {};
-  if (isNew && !goodName.test(input.name)) wrong.name = "people.badName";
-  else if (isNew && reserved.has(input.name.toLowerCase())) wrong.name = "people.reservedName";
-  if ((isNew || input.password !== "") && !longEnough(input.password)) wrong.password = "people.shortPassword";
+  if (isNew && !goodName.test(input.name)) wrong.name = "users.badName";
+  else if (isNew && reserved.has(input.name.toLowerCase())) wrong.name = "users.reservedName";
+  if ((isNew || input.password !== "") && !longEnough(input.password)) wrong.password = "profile.short";
   return wrong;
 }

@@ -1,2 +1,0 @@
-// The server refuses shorter passwords (characters).
-export const shortest = 10;
