@@ -189,7 +189,6 @@ type sink struct {
 	got     map[string]int // series and time: how often
 	events  map[string]int
 	changed chan struct{}
-	refuse  int
 }
 
 func newSink() *sink {

@@ -118,8 +118,7 @@ func TestNothingDoubleNothingMissing(t *testing.T) {
 		for range rapid.IntRange(1, 6).Draw(rt, "flushes") {
 			var messages []bus.Message
 			for range rapid.IntRange(1, 3).Draw(rt, "messages") {
-				var m bus.Message
-				m = message()
+				m := message()
 				for range rapid.IntRange(0, 30).Draw(rt, "samples") {
 					s := pool[rapid.IntRange(0, len(pool)-1).Draw(rt, "series")]
 					at := now - rapid.Int64Range(0, 20).Draw(rt, "time")*5_000_000
