@@ -152,7 +152,14 @@ func TestConnSendsAndHears(t *testing.T) {
 			}
 			must(t, from.Send(src, []byte("hello")))
 			var p vrrp.Packet
-			must(t, to.Read(&p))
+			heard := make(chan error, 1)
+			go func() { heard <- to.Read(&p) }()
+			select {
+			case err := <-heard:
+				must(t, err)
+			case <-time.After(time.Minute):
+				t.Fatal("nothing is heard")
+			}
 			if p.Source != src || p.Dest != family.Group() || p.TTL != vrrp.TTL || string(p.Payload) != "hello" {
 				t.Errorf("got %+v", p)
 			}

@@ -66,13 +66,29 @@ func parseReloads(showProc string) (reloads, failed int, ok bool) {
 	return reloads, failed, true
 }
 
+// askMaster asks the master process until it answers or ctx ends: it starts itself anew twice in a reload, and
+// between these nobody listens on its socket.
+func (p *Proxy) askMaster(ctx context.Context, command string) (string, error) {
+	for {
+		text, err := ask(ctx, p.files.Master, command)
+		if err == nil {
+			return text, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("cannot ask the proxy's master: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // reloadMaster asks for a reload and waits for its proof.
 func (p *Proxy) reloadMaster(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	before, err := ask(ctx, p.files.Master, "show proc\n")
+	before, err := p.askMaster(ctx, "show proc\n")
 	if err != nil {
-		return fmt.Errorf("cannot ask the proxy's master: %w", err)
+		return err
 	}
 	was, wasFailed, ok := parseReloads(before)
 	if !ok {
@@ -82,20 +98,21 @@ func (p *Proxy) reloadMaster(ctx context.Context) error {
 		p.opt.Log.Debug("the proxy's master closed the connection while reloading", "err", err)
 	}
 	for {
-		// While it starts anew the master may refuse connections.
-		if text, err := ask(ctx, p.files.Master, "show proc\n"); err == nil {
-			now, nowFailed, ok := parseReloads(text)
-			switch {
-			case ok && nowFailed > wasFailed:
-				return fmt.Errorf("haproxy could not load its new configuration and goes on with the old one; its log says why")
-			case ok && now > was:
-				return nil
-			}
+		text, err := p.askMaster(ctx, "show proc\n")
+		if err != nil {
+			return fmt.Errorf("haproxy does not confirm the reload: %w", err)
+		}
+		now, nowFailed, ok := parseReloads(text)
+		switch {
+		case ok && nowFailed > wasFailed:
+			return fmt.Errorf("haproxy could not load its new configuration and goes on with the old one; its log says why")
+		case ok && now > was:
+			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("haproxy does not confirm the reload: %w", ctx.Err())
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

@@ -125,6 +125,9 @@ func (nd *Node) Plug(addrs ...string) {
 		if !strings.Contains(nd.IP("-6", "addr", "show", "dev", "eth0", "scope", "link"), "fe80:") {
 			return fmt.Errorf("no link-local address yet")
 		}
+		if out, err := exec.Command("bridge", "-n", n.sw, "link", "show", "dev", nd.port).CombinedOutput(); err != nil || !strings.Contains(string(out), "state forwarding") {
+			return fmt.Errorf("the switch does not forward yet: %s, %v", out, err)
+		}
 		return nil
 	})
 }
