@@ -29,7 +29,7 @@ export function FrontendTable({ proxy }: { proxy: Proxy }) {
   const columns = useMemo(
     (): Column<Frontend>[] => [
       { id: "state", header: t("column.state"), width: "92px", phone: "lead", sort: (f) => f.status, cell: (f) => <FrontendMark status={f.status} /> },
-      { id: "name", header: t("ha.frontend"), width: "minmax(90px, 1fr)", phone: "title", sort: (f) => f.name, cell: (f) => <strong>{f.name}</strong> },
+      { id: "name", header: t("ha.frontend"), width: "minmax(90px, 1fr)", phone: "title", sort: (f) => f.name, cell: (f) => <><span className="kw-word kw-dim">{t("ha.frontend")} </span><strong>{f.name}</strong></> },
       { id: "sessions", header: t("ha.sessionsShort"), width: "72px", right: true, phone: "hide", sort: (f) => f.sessions, cell: (f) => figure(f.sessions) },
       { id: "rate", header: t("ha.requests"), width: "84px", right: true, phone: "side", sort: (f) => f.request_rate, cell: (f) => figure(f.request_rate, "/s") },
     ],
@@ -41,6 +41,7 @@ export function FrontendTable({ proxy }: { proxy: Proxy }) {
       rows={proxy.frontends}
       columns={columns}
       order="name"
+      stale={() => !proxy.up}
       rowKey={(f) => f.name}
       empty={<Empty>{t("ha.noFrontends")}</Empty>}
     />
@@ -52,7 +53,7 @@ export function BackendTable({ proxy }: { proxy: Proxy }) {
   const columns = useMemo(
     (): Column<Backend>[] => [
       { id: "state", header: t("column.state"), width: "92px", phone: "lead", sort: (b) => (b.up ? 1 : 0), cell: (b) => <BackendMark proxy={proxy} backend={b} /> },
-      { id: "name", header: t("ha.backend"), width: "minmax(90px, 1fr)", phone: "title", sort: (b) => b.name, cell: (b) => <strong>{b.name}</strong> },
+      { id: "name", header: t("ha.backend"), width: "minmax(90px, 1fr)", phone: "title", sort: (b) => b.name, cell: (b) => <><span className="kw-word kw-dim">{t("ha.backend")} </span><strong>{b.name}</strong></> },
       {
         id: "active", header: t("ha.active"), width: "104px", right: true, phone: "side", sort: (b) => b.active_servers,
         cell: (b) => <span className="kw-num" title={t("ha.activeTitle")}>{proxy.up ? b.active_servers : "–"} / {b.servers.length}</span>,
@@ -66,6 +67,7 @@ export function BackendTable({ proxy }: { proxy: Proxy }) {
       rows={proxy.backends}
       columns={columns}
       order="state"
+      stale={() => !proxy.up}
       rowKey={(b) => b.name}
       empty={<Empty>{t("ha.noBackends")}</Empty>}
     />

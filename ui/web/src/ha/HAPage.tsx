@@ -40,14 +40,12 @@ function Picture({ ha }: { ha: HA }) {
       <Section title={t("ha.proxies")} id="proxies">
         <ProxyList proxies={ha.proxies} />
       </Section>
-      <div className="kw-columns">
-        <Section title={t("ha.transitions")} side={<Link to="/events?q=kind:vrrp_*,vip_*,server_*,proxy_*">{t("overview.toEvents")}</Link>} id="transitions">
-          <EventTable events={ha.transitions} label={t("ha.transitions")} empty={<Empty>{t("ha.noTransitions")}</Empty>} />
-        </Section>
-        <Section title={t("ha.heard")} side={t("ha.heardSide")} id="heard">
-          <HeardTable heard={ha.heard} />
-        </Section>
-      </div>
+      <Section title={t("ha.transitions")} side={<Link to="/events?q=kind:vrrp_*,vip_*,server_*,proxy_*">{t("overview.toEvents")}</Link>} id="transitions">
+        <EventTable events={ha.transitions} label={t("ha.transitions")} empty={<Empty>{t("ha.noTransitions")}</Empty>} />
+      </Section>
+      <Section title={t("ha.heard")} side={t("ha.heardSide")} id="heard">
+        <HeardTable heard={ha.heard} />
+      </Section>
     </>
   );
 }
@@ -57,13 +55,14 @@ type Sum = { word: string; good: number; all: number; bad: Tone };
 // Sums says in one line how much of each is as it should be.
 function Sums({ ha }: { ha: HA }) {
   const { t } = useTranslation();
-  const servers = ha.proxies.flatMap((p) => p.backends.flatMap((b) => b.servers));
+  // Servers that somebody has taken out on purpose, or that nothing checks, are not missing.
+  const servers = ha.proxies.flatMap((p) => p.backends.flatMap((b) => b.servers)).filter((s) => !["maint", "drain", "no check"].includes(s.status));
   const agents = new Map(ha.instances.map((i) => [`${i.cluster}/${i.host}`, i.agent_up]));
   const all: Sum[] = [
     { word: t("ha.sumVips"), good: ha.vips.filter((v) => v.state === "held").length, all: ha.vips.length, bad: "critical" },
     { word: t("ha.sumAgents"), good: [...agents.values()].filter((up) => up).length, all: agents.size, bad: "critical" },
     { word: t("ha.sumProxies"), good: ha.proxies.filter((p) => p.up).length, all: ha.proxies.length, bad: "critical" },
-    { word: t("ha.sumServers"), good: servers.filter((s) => s.status === "up").length, all: servers.filter((s) => s.status !== "no check").length, bad: "warning" },
+    { word: t("ha.sumServers"), good: servers.filter((s) => s.status === "up").length, all: servers.length, bad: "warning" },
   ];
   return (
     <span className="kw-ha-sums">

@@ -8,6 +8,7 @@ import { Empty } from "../kit/Page";
 import { InstanceMark, Mark } from "../kit/state";
 import { Lasting } from "../kit/time";
 import { HostLink } from "./HostLink";
+import { useNarrow } from "./narrow";
 import { isOld, OldMark } from "./OldMark";
 import { Snippet } from "./Snippet";
 
@@ -20,22 +21,7 @@ const familyWord = (family: string) => family.replace("ip", "IP");
 export function InstanceTable({ instances }: { instances: Instance[] }) {
   const { t } = useTranslation();
   const now = useNow(5);
-  const columns = useMemo(
-    (): Column<Instance>[] => [
-      { id: "state", header: t("column.state"), width: "minmax(100px, 0.9fr)", phone: "lead", sort: (i) => rank[i.state], cell: (i) => <How instance={i} /> },
-      { id: "host", header: t("column.host"), width: "minmax(80px, 0.8fr)", phone: "title", sort: (i) => i.host, cell: (i) => <HostLink cluster={i.cluster} host={i.host} /> },
-      { id: "instance", header: t("ha.instance"), width: "minmax(70px, 0.7fr)", phone: "title", sort: (i) => `${i.cluster} ${i.instance} ${rank[i.state]}`, cell: (i) => i.instance },
-      { id: "since", header: t("column.for"), width: "84px", right: true, phone: "side", sort: (i) => (i.since === null ? null : -Date.parse(i.since)), cell: (i) => <Lasting since={i.since} /> },
-      { id: "priority", header: t("ha.priority"), width: "96px", right: true, phone: "meta", sort: (i) => i.priority, cell: (i) => <Priority instance={i} /> },
-      {
-        id: "where", header: t("ha.where"), width: "minmax(130px, 1fr)", phone: "meta", sort: (i) => `${i.interface} ${i.vrid}`,
-        cell: (i) => <span className="kw-dim kw-num">{i.interface} · VRID {i.vrid} · {familyWord(i.family)}</span>,
-      },
-      { id: "vips", header: t("ha.vips"), width: "minmax(110px, 1fr)", phone: "hide", wrap: true, cell: (i) => <span className="kw-num">{i.vips.join(", ")}</span> },
-      { id: "reason", header: t("ha.reason"), width: "minmax(140px, 2.2fr)", wrap: true, phone: "meta", cell: (i) => i.last_reason },
-    ],
-    [t],
-  );
+  const columns = useColumns();
   return (
     <DataTable
       label={t("ha.instances")}
@@ -47,6 +33,33 @@ export function InstanceTable({ instances }: { instances: Instance[] }) {
       empty={<Empty action={<Snippet of="agent" />}>{t("ha.noInstances")}</Empty>}
     />
   );
+}
+
+function useColumns(): Column<Instance>[] {
+  const { t } = useTranslation();
+  const narrow = useNarrow();
+  return useMemo(() => {
+    const where: Column<Instance>[] = [
+      { id: "where", header: t("ha.where"), width: "minmax(160px, 1fr)", phone: "meta", sort: (i) => `${i.interface} ${i.vrid}`, cell: (i) => <Where instance={i} /> },
+      { id: "vips", header: t("ha.vips"), width: "minmax(110px, 1fr)", phone: "hide", wrap: true, cell: (i) => <span className="kw-num">{i.vips.join(", ")}</span> },
+    ];
+    return [
+      { id: "state", header: t("column.state"), width: "minmax(112px, 0.9fr)", phone: "lead", sort: (i) => rank[i.state], cell: (i) => <How instance={i} /> },
+      { id: "host", header: t("column.host"), width: "minmax(50px, 0.8fr)", phone: "title", sort: (i) => i.host, cell: (i) => <HostLink cluster={i.cluster} host={i.host} /> },
+      {
+        id: "instance", header: t("ha.instance"), width: "minmax(60px, 0.8fr)", phone: "title", wrap: narrow, sort: (i) => `${i.cluster} ${i.instance} ${rank[i.state]}`,
+        cell: (i) => (narrow ? <>{i.instance} <Where instance={i} /></> : i.instance),
+      },
+      ...(narrow ? [] : where),
+      { id: "since", header: t("column.for"), width: "76px", right: true, phone: "side", sort: (i) => (i.since === null ? null : -Date.parse(i.since)), cell: (i) => <Lasting since={i.since} /> },
+      { id: "priority", header: t("ha.priority"), width: "72px", right: true, phone: "meta", sort: (i) => i.priority, cell: (i) => <Priority instance={i} /> },
+      { id: "reason", header: t("ha.reason"), width: "minmax(48px, 2.2fr)", wrap: true, phone: "meta", cell: (i) => <span className="kw-wrap">{i.last_reason}</span> },
+    ];
+  }, [t, narrow]);
+}
+
+function Where({ instance }: { instance: Instance }) {
+  return <span className="kw-dim">{instance.interface} · VRID {instance.vrid} · {familyWord(instance.family)}</span>;
 }
 
 // How is the state; of an agent that is down, or whose word is old, that comes before what it said last.
@@ -61,9 +74,10 @@ function Priority({ instance }: { instance: Instance }) {
   const { t } = useTranslation();
   const { priority, priority_configured: configured } = instance;
   if (priority === null) return <span className="kw-dim">–</span>;
-  if (configured === null || configured === priority) return <span className="kw-num" title={t("ha.priorityTitle")}>{priority}</span>;
+  if (configured === null || configured === priority) return <span className="kw-num" title={t("ha.priorityTitle")}><span className="kw-word">{t("ha.priority")} </span>{priority}</span>;
   return (
     <span className="kw-num" title={t("ha.moved", { configured })}>
+      <span className="kw-word">{t("ha.priority")} </span>
       <strong data-tone={priority < configured ? "warning" : undefined}>{priority}</strong> <span className="kw-dim">/ {configured}</span>
     </span>
   );

@@ -35,12 +35,10 @@ function OneProxy({ proxy }: { proxy: Proxy }) {
         <OldMark time={proxy.time} />
         {proxy.up ? <Figures proxy={proxy} /> : <span className="kw-dim">{t("ha.proxyDown")}</span>}
       </header>
-      <div className="kw-columns">
-        <ServerTable proxy={proxy} />
-        <div className="kw-proxy-ends">
-          <FrontendTable proxy={proxy} />
-          <BackendTable proxy={proxy} />
-        </div>
+      <ServerTable proxy={proxy} />
+      <div className="kw-proxy-ends">
+        <FrontendTable proxy={proxy} />
+        <BackendTable proxy={proxy} />
       </div>
     </article>
   );

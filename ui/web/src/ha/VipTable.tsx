@@ -15,10 +15,10 @@ export function VipTable({ vips, empty }: { vips: Vip[]; empty: ReactNode }) {
   const columns = useMemo(
     (): Column<Vip>[] => [
       { id: "state", header: t("column.state"), width: "92px", phone: "lead", sort: (v) => rank[v.state], cell: (v) => <VipMark state={v.state} /> },
-      { id: "vip", header: t("ha.vip"), width: "minmax(120px, 1.2fr)", phone: "title", sort: (v) => v.vip, cell: (v) => <strong className="kw-num">{v.vip}</strong> },
-      { id: "holder", header: t("ha.holder"), width: "minmax(100px, 1.2fr)", phone: "meta", cell: (v) => <Holders vip={v} /> },
-      { id: "since", header: t("column.for"), width: "92px", right: true, phone: "side", cell: (v) => <Lasting since={v.holders[0]?.since} /> },
-      { id: "instance", header: t("ha.instance"), width: "minmax(80px, 1fr)", phone: "meta", sort: (v) => v.instance, cell: (v) => <span className="kw-dim">{v.instance} · {v.interface}</span> },
+      { id: "vip", header: t("ha.vip"), width: "minmax(104px, 1.2fr)", phone: "title", sort: (v) => v.vip, cell: (v) => <strong className="kw-num">{v.vip}</strong> },
+      { id: "holder", header: t("ha.holder"), width: "minmax(70px, 1.2fr)", phone: "meta", cell: (v) => <Holders vip={v} /> },
+      { id: "since", header: t("column.for"), width: "76px", right: true, phone: "side", cell: (v) => <Lasting since={v.holders[0]?.since} /> },
+      { id: "instance", header: t("ha.instance"), width: "minmax(60px, 1fr)", phone: "meta", sort: (v) => v.instance, cell: (v) => <span className="kw-dim">{v.instance} · {v.interface}</span> },
     ],
     [t],
   );

@@ -21,7 +21,7 @@ export function ProfilePage() {
         <dt>{t("users.name")}</dt>
         <dd>{me.name}</dd>
         <dt>{t("users.role")}</dt>
-        <dd>{t(`role.${me.role}`)} <span className="kw-dim">{t(`role.${me.role}_text`)}</span></dd>
+        <dd>{t(`role.${me.role}`)}</dd>
       </dl>
       <Section title={t("profile.account")}><Account key={me.name} me={me} /></Section>
       <Section title={t("profile.password")}><Password key={round} name={me.name} onSaved={() => setRound(round + 1)} /></Section>

@@ -16,20 +16,21 @@ export function UserFields({ form, isNew, own }: Props) {
   const { values } = form;
   return (
     <div className="kw-fields">
-      <TextInput
-        label={t("users.name")}
-        description={isNew ? t("users.nameHelp") : t("users.nameStays")}
-        value={values.name}
-        onChange={(e) => form.set("name", e.currentTarget.value)}
-        onBlur={() => form.touch("name")}
-        error={form.error("name")}
-        disabled={!isNew}
-        maxLength={64}
-        autoFocus={isNew}
-        autoComplete="off"
-        autoCapitalize="off"
-        spellCheck={false}
-      />
+      {isNew && (
+        <TextInput
+          label={t("users.name")}
+          description={t("users.nameHelp")}
+          value={values.name}
+          onChange={(e) => form.set("name", e.currentTarget.value)}
+          onBlur={() => form.touch("name")}
+          error={form.error("name")}
+          maxLength={64}
+          autoFocus
+          autoComplete="off"
+          autoCapitalize="off"
+          spellCheck={false}
+        />
+      )}
       <TextInput
         label={t("users.fullName")}
         value={values.full_name}
