@@ -70,7 +70,7 @@ type Machine struct {
 	Level         State `json:"level,omitempty"`  // what Value alone would be; empty: nothing was judged since silence
 	AlarmSince    int64 `json:"alarm_since"`      // ms, since when Level has been OK, or not OK
 	CriticalSince int64 `json:"critical_since"`   // ms, since when Level has been CRITICAL, or not
-	Writes        int64 `json:"writes"`           // counted by who stores it: a later one replaces an earlier one only
+	Writes        int64 `json:"writes"`           // set by who stores it, growing: a machine replaces one with fewer only
 }
 
 // Float is a float64 whose infinities have a JSON form too.

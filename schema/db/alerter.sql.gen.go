@@ -76,40 +76,6 @@ func (q *Queries) AlerterAlerts(ctx context.Context) ([]AlerterAlertsRow, error)
 	return items, nil
 }
 
-const alerterContacts = `-- name: AlerterContacts :many
-SELECT id, name, email, phone, language, sms_from, enabled, created_at, updated_at FROM contacts WHERE enabled ORDER BY id
-`
-
-func (q *Queries) AlerterContacts(ctx context.Context) ([]Contact, error) {
-	rows, err := q.db.Query(ctx, alerterContacts)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Contact{}
-	for rows.Next() {
-		var i Contact
-		if err := rows.Scan(
-			&i.ID,
-			&i.Name,
-			&i.Email,
-			&i.Phone,
-			&i.Language,
-			&i.SmsFrom,
-			&i.Enabled,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const alerterEvents = `-- name: AlerterEvents :many
 SELECT host, time, kind, text FROM events
 WHERE cluster = $1 AND time BETWEEN $2 AND $3 ORDER BY time DESC, id LIMIT 200
@@ -224,7 +190,7 @@ ON CONFLICT (rule, cluster, host, metric, labels) DO UPDATE SET
 	acknowledged_by = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.acknowledged_by END,
 	acknowledged_at = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.acknowledged_at END,
 	ack_comment = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.ack_comment ELSE '' END
-WHERE (alerts.machine->>'writes')::bigint < (EXCLUDED.machine->>'writes')::bigint
+WHERE coalesce((alerts.machine->>'writes')::bigint, 0) < (EXCLUDED.machine->>'writes')::bigint
 RETURNING id
 `
 

@@ -4,9 +4,6 @@
 SELECT r.*, coalesce((SELECT array_agg(rc.contact ORDER BY rc.contact) FROM rule_contacts rc WHERE rc.rule = r.id), '{}')::int[] AS contacts
 FROM rules r ORDER BY r.id;
 
--- name: AlerterContacts :many
-SELECT * FROM contacts WHERE enabled ORDER BY id;
-
 -- name: AlerterAlerts :many
 -- Every alert with what its series is measured in, for a start.
 SELECT a.*, coalesce(s.unit, '')::text AS unit, coalesce(s.kind, 'gauge')::text AS kind
@@ -38,7 +35,7 @@ ON CONFLICT (rule, cluster, host, metric, labels) DO UPDATE SET
 	acknowledged_by = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.acknowledged_by END,
 	acknowledged_at = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.acknowledged_at END,
 	ack_comment = CASE WHEN EXCLUDED.state <> 'ok' THEN alerts.ack_comment ELSE '' END
-WHERE (alerts.machine->>'writes')::bigint < (EXCLUDED.machine->>'writes')::bigint
+WHERE coalesce((alerts.machine->>'writes')::bigint, 0) < (EXCLUDED.machine->>'writes')::bigint
 RETURNING id;
 
 -- name: AlerterStoredAlert :one
