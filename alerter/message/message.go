@@ -4,10 +4,8 @@
 package message
 
 import (
-	"cmp"
 	"fmt"
 	"html/template"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +35,6 @@ const (
 	RuleChanged  Closed = "changed"  // the threshold was changed and no longer covers the series
 	SilenceFine  Closed = "silence"  // the threshold was changed and no longer minds silence
 )
-
-// Event is something that happened about the same time.
-type Event struct {
-	Host string
-	Time int64 // ms since the epoch
-	Kind metric.EventKind
-	Text string
-}
 
 // Facts is all that a notification tells.
 type Facts struct {
@@ -271,32 +261,6 @@ func (f *Facts) zone() *time.Location {
 		return time.UTC
 	}
 	return f.Zone
-}
-
-// telling picks the n events that most likely say why, in the order in which they happened.
-func telling(events []Event, host string, n int) []Event {
-	score := func(e Event) int {
-		s := weights[e.Kind]
-		if e.Host == host {
-			s += 15
-		}
-		return s
-	}
-	picked := slices.Clone(events)
-	slices.SortStableFunc(picked, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(score(b), score(a)), cmp.Compare(b.Time, a.Time))
-	})
-	picked = picked[:min(n, len(picked))]
-	slices.SortStableFunc(picked, func(a, b Event) int { return cmp.Compare(a.Time, b.Time) })
-	return picked
-}
-
-// weights says how much a kind of event tells about why something is wrong: a cause more than a consequence, bad
-// news more than good.
-var weights = map[metric.EventKind]int{
-	metric.EventHostLost: 100, metric.EventVRRPTransition: 90, metric.EventProxyStopped: 85, metric.EventVIPTaken: 80,
-	metric.EventServerDown: 75, metric.EventTrackChanged: 60, metric.EventVIPReleased: 55, metric.EventAggregatorLost: 50,
-	metric.EventConfigReloaded: 45, metric.EventProxyStarted: 40, metric.EventServerUp: 30, metric.EventHostJoined: 20,
 }
 
 // oneLine makes line breaks and other control characters spaces.

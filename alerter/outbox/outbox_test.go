@@ -138,8 +138,8 @@ func TestRetriesUntilSent(t *testing.T) {
 	if got := f.tries(id); got != "1 retry away 1; 2 retry away 2; 3 sent " {
 		t.Errorf("tries: %q", got)
 	}
-	if first := <-keys; first != <-keys || first != <-keys {
-		t.Error("the key changed from try to try")
+	if first, second, third := <-keys, <-keys, <-keys; first != second || first != third {
+		t.Errorf("the key changed from try to try: %s, %s, %s", first, second, third)
 	}
 }
 

@@ -1,0 +1,42 @@
+package message
+
+import (
+	"cmp"
+	"slices"
+
+	"keepwatch/metric"
+)
+
+// Event is something that happened about the same time.
+type Event struct {
+	Host string
+	Time int64 // ms since the epoch
+	Kind metric.EventKind
+	Text string
+}
+
+// telling picks the n events that most likely say why, in the order in which they happened.
+func telling(events []Event, host string, n int) []Event {
+	score := func(e Event) int {
+		s := weights[e.Kind]
+		if e.Host == host {
+			s += 15
+		}
+		return s
+	}
+	picked := slices.Clone(events)
+	slices.SortStableFunc(picked, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(score(b), score(a)), cmp.Compare(b.Time, a.Time))
+	})
+	picked = picked[:min(n, len(picked))]
+	slices.SortStableFunc(picked, func(a, b Event) int { return cmp.Compare(a.Time, b.Time) })
+	return picked
+}
+
+// weights says how much a kind of event tells about why something is wrong: a cause more than a consequence, bad
+// news more than good.
+var weights = map[metric.EventKind]int{
+	metric.EventHostLost: 100, metric.EventVRRPTransition: 90, metric.EventProxyStopped: 85, metric.EventVIPTaken: 80,
+	metric.EventServerDown: 75, metric.EventTrackChanged: 60, metric.EventVIPReleased: 55, metric.EventAggregatorLost: 50,
+	metric.EventConfigReloaded: 45, metric.EventProxyStarted: 40, metric.EventServerUp: 30, metric.EventHostJoined: 20,
+}
