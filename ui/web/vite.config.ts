@@ -2,7 +2,9 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // Where `npm run dev` finds the API.
-const server = process.env.KEEPWATCH_TEST_URL ?? "http://127.0.0.1:8080";
+const target = process.env.KEEPWATCH_TEST_URL ?? "http://127.0.0.1:8080";
+// The host name stays the browser's: the server refuses what seems to come from another site's page.
+const proxied = { target, changeOrigin: false };
 
 // Libraries change seldom and the app often: one chunk each for the framework, the kit and the charts keeps most of a
 // release in the reader's cache.
@@ -24,6 +26,6 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { "/api": server, "/prometheus": server } },
+  server: { proxy: { "/api": proxied, "/prometheus": proxied } },
   test: { include: ["src/**/*.test.ts"] },
 } as Parameters<typeof defineConfig>[0]);

@@ -1,4 +1,5 @@
 // One alert: what is wrong, since when, who has it, what the metric did, who was told, and what else happened around.
+import "./alerts.css";
 import { Button } from "@mantine/core";
 import { useMemo, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -71,9 +72,9 @@ function Detail({ detail }: { detail: AlertDetail }) {
   const others = useAlerts({ state: "open", host: alert.host }).data?.items.filter((a) => a.id !== alert.id && a.cluster === alert.cluster);
   return (
     <>
-      <div className="kw-columns">
+      <div className="kw-alert">
         <Facts alert={alert} />
-        <div className="kw-what">{alert.description && <p className="kw-description">{alert.description}</p>}</div>
+        {alert.description && <p className="kw-description">{alert.description}</p>}
       </div>
       <AlertChart detail={detail} transform={rule?.transform ?? "value"} />
       <div className="kw-columns">
@@ -94,7 +95,7 @@ function Detail({ detail }: { detail: AlertDetail }) {
           </Section>
         </div>
         <Section title={t("alert.around")} side={t("alert.aroundSide", { cluster: alert.cluster })}>
-          <EventTable events={detail.around} label={t("alert.around")} empty={<Empty>{t("alert.nothingAround")}</Empty>} />
+          <EventTable withKind={false} events={detail.around} label={t("alert.around")} empty={<Empty>{t("alert.nothingAround")}</Empty>} />
         </Section>
       </div>
     </>

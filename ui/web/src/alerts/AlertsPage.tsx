@@ -27,7 +27,7 @@ export function AlertsPage() {
   const { t } = useTranslation();
   const [state, setState] = useParam("state", "open");
   const [text, setText] = useParam("q");
-  const alerts = useAlerts({ state, limit: 5000 });
+  const alerts = useAlerts({ state, limit: 1000 });
   const wanted = useDeferredValue(text);
   const filter = useMemo(() => parseFilter(wanted, fields, words), [wanted]);
   return (

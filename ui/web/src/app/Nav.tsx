@@ -29,7 +29,7 @@ function Item({ place }: { place: Place }) {
   const { t } = useTranslation();
   const Icon = place.icon;
   return (
-    <NavLink to={place.to} end={place.to === "/"} className="kw-nav-item">
+    <NavLink to={place.to} end={place.to === "/"} className="kw-nav-item" title={t(place.word)}>
       <Icon />
       <span>{t(place.word)}</span>
       {place.to === "/alerts" && <Count />}
@@ -43,14 +43,14 @@ export function SideNav({ onSearch }: { onSearch: () => void }) {
   const out = useSignOut();
   return (
     <nav className="kw-nav" aria-label={t("nav.label")}>
-      <NavLink to="/" className="kw-brand"><Logo /> Keepwatch</NavLink>
-      <button type="button" className="kw-nav-search" onClick={onSearch}>
+      <NavLink to="/" className="kw-brand"><Logo /> <span className="kw-brand-word">Keepwatch</span></NavLink>
+      <button type="button" className="kw-nav-search" title={t("nav.search")} onClick={onSearch}>
         <SearchIcon /> <span>{t("nav.search")}</span> <kbd>/</kbd>
       </button>
       {usePlaces().filter((place) => place.to !== "/profile").map((place) => <Item key={place.to} place={place} />)}
       <div className="kw-nav-foot">
         <div className="kw-line"><SchemeSwitch /><LanguageSwitch /></div>
-        <NavLink to="/profile" className="kw-nav-item"><ProfileIcon /><span className="kw-clip">{me.full_name || me.name}</span></NavLink>
+        <NavLink to="/profile" className="kw-nav-item" title={t("nav.profile")}><ProfileIcon /><span className="kw-clip">{me.full_name || me.name}</span></NavLink>
         <button type="button" className="kw-nav-out" onClick={() => out.mutate()}>{t("nav.signOut")}</button>
       </div>
     </nav>
@@ -63,7 +63,7 @@ export function ThumbNav({ onSearch }: { onSearch: () => void }) {
   return (
     <>
       <header className="kw-top">
-        <NavLink to="/" className="kw-brand"><Logo /> Keepwatch</NavLink>
+        <NavLink to="/" className="kw-brand"><Logo /> <span className="kw-brand-word">Keepwatch</span></NavLink>
         <span className="kw-grow" />
         <button type="button" className="kw-top-button" aria-label={t("nav.search")} onClick={onSearch}><SearchIcon /></button>
       </header>

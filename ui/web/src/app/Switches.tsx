@@ -24,9 +24,9 @@ export function SchemeSwitch() {
   );
 }
 
-const languages: { name: Spoken; word: string; lang: string }[] = [
-  { name: "en", word: "English", lang: "en" },
-  { name: "zh", word: "中文", lang: "zh-CN" },
+const languages: { name: Spoken; word: string; short: string; lang: string }[] = [
+  { name: "en", word: "English", short: "EN", lang: "en" },
+  { name: "zh", word: "中文", short: "中", lang: "zh-CN" },
 ];
 
 // LanguageSwitch names the languages in themselves: who needs the other one may not read this one.
@@ -34,8 +34,8 @@ export function LanguageSwitch() {
   const { i18n } = useTranslation();
   return (
     <span className="kw-languages" role="group" aria-label="Language / 语言">
-      {languages.map(({ name, word, lang }) => (
-        <button type="button" key={name} lang={lang} aria-pressed={i18n.language === name} onClick={() => void speak(name)}>{word}</button>
+      {languages.map(({ name, word, short, lang }) => (
+        <button type="button" key={name} lang={lang} data-short={short} aria-pressed={i18n.language === name} onClick={() => void speak(name)}>{word}</button>
       ))}
     </span>
   );

@@ -21,6 +21,7 @@ import "@mantine/core/styles/PillsInput.css";
 import "@mantine/core/styles/PasswordInput.css";
 import "@mantine/core/styles/ActionIcon.css";
 import "@mantine/core/styles/Switch.css";
+import "@mantine/core/styles/FloatingIndicator.css";
 import "@mantine/core/styles/SegmentedControl.css";
 import "@mantine/core/styles/Modal.css";
 import "@mantine/core/styles/Menu.css";

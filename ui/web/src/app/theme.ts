@@ -1,8 +1,12 @@
 // The look of the kit, bent to ours: neutral ink for actions, because colour means state; small type; little rounding.
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
+import { createTheme, virtualColor, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
 
 const ink: MantineColorsTuple = [
   "#f5f6f8", "#e8ebee", "#e2e6eb", "#c3c9d1", "#98a3af", "#6d7986", "#4a5562", "#343e4a", "#262f3a", "#1b222b",
+];
+
+const dark: MantineColorsTuple = [
+  "#e4e8ed", "#b0bac5", "#95a0ad", "#5d6875", "#3d4854", "#29313a", "#1c232a", "#171c22", "#11151a", "#0c0f13",
 ];
 
 const latin = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans"';
@@ -15,8 +19,9 @@ export const theme = createTheme({
   spacing: { xs: "4px", sm: "8px", md: "12px", lg: "16px", xl: "24px" },
   radius: { xs: "2px", sm: "4px", md: "4px", lg: "6px", xl: "8px" },
   defaultRadius: "sm",
-  colors: { ink },
-  primaryColor: "ink",
+  // An action is dark on light and light on dark.
+  colors: { ink, dark, action: virtualColor({ name: "action", light: "ink", dark: "ink" }) },
+  primaryColor: "action",
   primaryShade: { light: 9, dark: 2 },
   autoContrast: true,
   cursorType: "pointer",
@@ -47,5 +52,6 @@ export const variables: CSSVariablesResolver = () => {
     "--mantine-color-red-filled": "var(--critical-strong)",
     "--mantine-color-red-filled-hover": "var(--critical-strong)",
   };
-  return { variables: {}, light: both, dark: both };
+  const contrast = "--mantine-color-action-contrast";
+  return { variables: {}, light: { ...both, [contrast]: "#ffffff" }, dark: { ...both, [contrast]: "#11151a" } };
 };

@@ -66,7 +66,9 @@ function band(u: uPlot, segments: Band[], ink: Inks) {
 
 function thresholds(u: uPlot, overlay: Overlay, ink: Inks) {
   const { ctx, bbox } = u;
-  for (const line of overlay.lines) {
+  // Labels stand side by side, so that lines close to one another can both be read.
+  const lines = [...overlay.lines].sort((a, b) => b.value - a.value);
+  for (const [i, line] of lines.entries()) {
     const y = Math.round(u.valToPos(line.value, "y", true));
     if (y < bbox.top - 1 || y > bbox.top + bbox.height + 1) continue;
     ctx.strokeStyle = ink[line.tone];
@@ -83,7 +85,7 @@ function thresholds(u: uPlot, overlay: Overlay, ink: Inks) {
     const above = y - bbox.top > 16 * devicePixelRatio;
     ctx.textBaseline = above ? "bottom" : "top";
     const text = figure(line.value, overlay.unit);
-    const x = bbox.left + bbox.width - 3 * devicePixelRatio;
+    const x = bbox.left + bbox.width - (3 + 52 * i) * devicePixelRatio;
     const ty = y + (above ? -2 : 3) * devicePixelRatio;
     ctx.lineWidth = 3 * devicePixelRatio;
     ctx.strokeStyle = ink.surface;

@@ -1,8 +1,8 @@
 // The colours of series: fixed by name, so that a device keeps its colour from chart to chart; apart for colour-blind
-// eyes; and none of them one of the state colours, which mean something. Past ten, dashes tell series apart.
+// eyes; and none of them one of the state colours, which mean something. Past eight, dashes tell series apart.
 
-const light = ["#1f6fb4", "#0f8b8d", "#9a4f96", "#5b5fc7", "#7a6a1f", "#3a9bd9", "#a8577e", "#51707f", "#2c4a9e", "#8a6d5b"];
-const dark = ["#5aa9e6", "#4fc4c0", "#cf8fd0", "#9a9dff", "#cdbb68", "#9ad4ff", "#e39bbd", "#9fb9c6", "#7f9cf5", "#c9ab96"];
+const light = ["#1f6fb4", "#0b8a8a", "#a8437f", "#7d6b14", "#6653b8", "#38a5dd", "#97603c", "#55697b"];
+const dark = ["#5aa9e6", "#45c9c0", "#e38abf", "#d3bd5a", "#a99bff", "#a6dcff", "#d6a27f", "#a3b6c6"];
 const dashes: (number[] | undefined)[] = [undefined, [6, 3], [2, 2], [8, 3, 2, 3]];
 
 export type Stroke = { light: string; dark: string; dash?: number[] };

@@ -69,7 +69,7 @@ function axes(setup: Setup): uPlot.Axis[] {
   };
   const incrs = axisSteps(unit);
   return [
-    { ...common, size: 30, gap: 4, space: 64, values: timeTicks(setup.language) },
+    { ...common, size: 36, gap: 4, space: 64, values: timeTicks(setup.language) },
     {
       ...common,
       size: 62,

@@ -7,7 +7,7 @@ import { DataTable, type Column } from "../kit/DataTable";
 import { At } from "../kit/time";
 import { hostPath } from "../kit/path";
 
-type Props = { events: Event[]; label: string; empty: ReactNode; withHost?: boolean; main?: boolean; epoch?: string };
+type Props = { events: Event[]; label: string; empty: ReactNode; withHost?: boolean; withKind?: boolean; main?: boolean; epoch?: string };
 
 const known = new Set([
   "vrrp_transition", "vip_taken", "vip_released", "server_up", "server_down", "proxy_started", "proxy_stopped",
@@ -20,7 +20,7 @@ export function useKindWord(): (kind: string) => string {
   return (kind) => (known.has(kind) ? t(`event.${kind}`) : kind);
 }
 
-export function EventTable({ events, label, empty, withHost = true, main, epoch }: Props) {
+export function EventTable({ events, label, empty, withHost = true, withKind = true, main, epoch }: Props) {
   const { t } = useTranslation();
   const word = useKindWord();
   const columns = useMemo((): Column<Event>[] => {
@@ -28,13 +28,14 @@ export function EventTable({ events, label, empty, withHost = true, main, epoch 
       id: "host", header: t("column.host"), width: "minmax(80px, 0.5fr)", phone: "title", sort: (e) => e.host,
       cell: (e) => <Link to={hostPath(e.cluster, e.host)} title={`${e.cluster}/${e.host}`}>{e.host}</Link>,
     };
+    const kind: Column<Event> = { id: "kind", header: t("column.kind"), width: "minmax(84px, 0.45fr)", phone: withHost ? "meta" : "title", sort: (e) => e.kind, cell: (e) => <span className="kw-dim">{word(e.kind)}</span> };
     return [
       { id: "time", header: t("column.time"), width: "92px", phone: "side", sort: (e) => Date.parse(e.time), cell: (e) => <At time={e.time} /> },
       ...(withHost ? [host] : []),
-      { id: "kind", header: t("column.kind"), width: "minmax(84px, 0.45fr)", phone: withHost ? "meta" : "title", sort: (e) => e.kind, cell: (e) => <span className="kw-dim">{word(e.kind)}</span> },
+      ...(withKind ? [kind] : []),
       { id: "text", header: t("column.text"), width: "minmax(140px, 2fr)", wrap: true, phone: "meta", cell: (e) => e.text },
     ];
-  }, [t, withHost]);
+  }, [t, withHost, withKind]);
   return (
     <DataTable
       label={label}

@@ -8,7 +8,6 @@ import { Empty } from "../kit/Page";
 import { Mark } from "../kit/state";
 import { Ago } from "../kit/time";
 import { HostLink } from "./HostLink";
-import { useNarrow } from "./narrow";
 import { isOld } from "./OldMark";
 import { Snippet } from "./Snippet";
 
@@ -25,34 +24,30 @@ function contested(heard: Heard[]): Set<string> {
 export function HeardTable({ heard }: { heard: Heard[] }) {
   const { t } = useTranslation();
   const now = useNow(5);
-  const narrow = useNarrow();
   const columns = useMemo((): Column<Heard>[] => {
     const double = contested(heard);
-    const protocol: Column<Heard>[] = [
-      { id: "version", header: t("ha.version"), width: "minmax(96px, 0.8fr)", phone: "meta", sort: (h) => `${h.version} ${h.family}`, cell: (h) => <Protocol heard={h} /> },
-    ];
     return [
       {
-        id: "state", header: t("column.state"), width: "minmax(112px, 0.7fr)", phone: "lead", sort: (h) => (double.has(router(h)) ? 0 : 1),
+        id: "state", header: t("column.state"), width: "minmax(124px, 0.7fr)", phone: "lead", sort: (h) => (double.has(router(h)) ? 0 : 1),
         cell: (h) => <Advertises heard={h} double={double.has(router(h))} />,
       },
+      { id: "source", header: t("ha.source"), width: "minmax(110px, 1.2fr)", phone: "title", sort: (h) => h.source, cell: (h) => <strong className="kw-num">{h.source}</strong> },
       {
-        id: "source", header: t("ha.source"), width: "minmax(80px, 1.2fr)", phone: "title", wrap: narrow, sort: (h) => h.source,
-        cell: (h) => <><strong className="kw-num">{h.source}</strong>{narrow && <> <Protocol heard={h} /></>}</>,
+        id: "version", header: t("ha.version"), width: "minmax(96px, 0.8fr)", phone: "meta", sort: (h) => `${h.version} ${h.family}`,
+        cell: (h) => <span className="kw-dim">VRRPv{h.version} · {h.family.replace("ip", "IP")}</span>,
       },
-      ...(narrow ? [] : protocol),
-      { id: "vrid", header: "VRID", width: "40px", right: true, phone: "meta", sort: (h) => h.vrid, cell: (h) => <span className="kw-num"><span className="kw-word">VRID </span>{h.vrid}</span> },
+      { id: "vrid", header: "VRID", width: "36px", right: true, phone: "meta", sort: (h) => h.vrid, cell: (h) => <span className="kw-num"><span className="kw-word">VRID </span>{h.vrid}</span> },
       {
-        id: "priority", header: t("ha.priority"), width: "64px", right: true, phone: "meta", sort: (h) => h.priority,
+        id: "priority", header: t("ha.priority"), width: "56px", right: true, phone: "meta", sort: (h) => h.priority,
         cell: (h) => <span className="kw-num"><span className="kw-word">{t("ha.priority")} </span>{h.priority}</span>,
       },
       {
-        id: "host", header: t("ha.heardBy"), width: "minmax(60px, 1fr)", phone: "meta", wrap: narrow, sort: (h) => h.host,
+        id: "host", header: t("ha.heardBy"), width: "minmax(90px, 1fr)", phone: "meta", sort: (h) => h.host,
         cell: (h) => <><HostLink cluster={h.cluster} host={h.host} /> <span className="kw-dim">{h.interface}</span></>,
       },
-      { id: "time", header: t("ha.age"), width: "80px", right: true, phone: "side", sort: (h) => -Date.parse(h.time), cell: (h) => <Ago at={h.time} /> },
+      { id: "time", header: t("ha.age"), width: "84px", right: true, phone: "side", sort: (h) => -Date.parse(h.time), cell: (h) => <Ago at={h.time} /> },
     ];
-  }, [t, heard, narrow]);
+  }, [t, heard]);
   return (
     <DataTable
       label={t("ha.heard")}
@@ -64,10 +59,6 @@ export function HeardTable({ heard }: { heard: Heard[] }) {
       empty={<Empty action={<Snippet of="listen" />}>{t("ha.noHeard")}</Empty>}
     />
   );
-}
-
-function Protocol({ heard }: { heard: Heard }) {
-  return <span className="kw-dim">VRRPv{heard.version} · {heard.family.replace("ip", "IP")}</span>;
 }
 
 function Advertises({ heard, double }: { heard: Heard; double: boolean }) {

@@ -8,12 +8,14 @@ import { Empty } from "../kit/Page";
 import { InstanceMark, Mark } from "../kit/state";
 import { Lasting } from "../kit/time";
 import { HostLink } from "./HostLink";
-import { useNarrow } from "./narrow";
 import { isOld, OldMark } from "./OldMark";
 import { Snippet } from "./Snippet";
 
 // What wants a look first.
 const rank: Record<InstanceState, number> = { fault: 0, unknown: 1, init: 2, master: 3, backup: 4 };
+
+// The hosts of one virtual router stand together, its master or its trouble first.
+const byInstance = (i: Instance) => `${i.cluster} ${i.instance} ${rank[i.state]} ${i.host}`;
 
 const familyWord = (family: string) => family.replace("ip", "IP");
 
@@ -22,12 +24,12 @@ export function InstanceTable({ instances }: { instances: Instance[] }) {
   const { t } = useTranslation();
   const now = useNow(5);
   const columns = useColumns();
+  const sorted = useMemo(() => instances.toSorted((a, b) => byInstance(a).localeCompare(byInstance(b))), [instances]);
   return (
     <DataTable
       label={t("ha.instances")}
-      rows={instances}
+      rows={sorted}
       columns={columns}
-      order="instance"
       rowKey={(i) => `${i.cluster}/${i.host}/${i.instance}`}
       stale={(i) => isOld(i.time, now)}
       empty={<Empty action={<Snippet of="agent" />}>{t("ha.noInstances")}</Empty>}
@@ -37,25 +39,19 @@ export function InstanceTable({ instances }: { instances: Instance[] }) {
 
 function useColumns(): Column<Instance>[] {
   const { t } = useTranslation();
-  const narrow = useNarrow();
-  return useMemo(() => {
-    const where: Column<Instance>[] = [
+  return useMemo(
+    () => [
+      { id: "state", header: t("column.state"), width: "minmax(124px, 0.9fr)", phone: "lead", sort: (i) => rank[i.state], cell: (i) => <How instance={i} /> },
+      { id: "host", header: t("column.host"), width: "minmax(80px, 0.8fr)", phone: "title", sort: (i) => i.host, cell: (i) => <HostLink cluster={i.cluster} host={i.host} /> },
+      { id: "instance", header: t("ha.instance"), width: "minmax(60px, 0.8fr)", phone: "title", sort: byInstance, cell: (i) => i.instance },
       { id: "where", header: t("ha.where"), width: "minmax(160px, 1fr)", phone: "meta", sort: (i) => `${i.interface} ${i.vrid}`, cell: (i) => <Where instance={i} /> },
       { id: "vips", header: t("ha.vips"), width: "minmax(110px, 1fr)", phone: "hide", wrap: true, cell: (i) => <span className="kw-num">{i.vips.join(", ")}</span> },
-    ];
-    return [
-      { id: "state", header: t("column.state"), width: "minmax(112px, 0.9fr)", phone: "lead", sort: (i) => rank[i.state], cell: (i) => <How instance={i} /> },
-      { id: "host", header: t("column.host"), width: "minmax(50px, 0.8fr)", phone: "title", sort: (i) => i.host, cell: (i) => <HostLink cluster={i.cluster} host={i.host} /> },
-      {
-        id: "instance", header: t("ha.instance"), width: "minmax(60px, 0.8fr)", phone: "title", wrap: narrow, sort: (i) => `${i.cluster} ${i.instance} ${rank[i.state]}`,
-        cell: (i) => (narrow ? <>{i.instance} <Where instance={i} /></> : i.instance),
-      },
-      ...(narrow ? [] : where),
-      { id: "since", header: t("column.for"), width: "76px", right: true, phone: "side", sort: (i) => (i.since === null ? null : -Date.parse(i.since)), cell: (i) => <Lasting since={i.since} /> },
+      { id: "since", header: t("column.for"), width: "72px", right: true, phone: "side", sort: (i) => (i.since === null ? null : -Date.parse(i.since)), cell: (i) => <Lasting since={i.since} /> },
       { id: "priority", header: t("ha.priority"), width: "72px", right: true, phone: "meta", sort: (i) => i.priority, cell: (i) => <Priority instance={i} /> },
-      { id: "reason", header: t("ha.reason"), width: "minmax(48px, 2.2fr)", wrap: true, phone: "meta", cell: (i) => <span className="kw-wrap">{i.last_reason}</span> },
-    ];
-  }, [t, narrow]);
+      { id: "reason", header: t("ha.reason"), width: "minmax(140px, 2.2fr)", wrap: true, phone: "meta", cell: (i) => i.last_reason },
+    ],
+    [t],
+  );
 }
 
 function Where({ instance }: { instance: Instance }) {

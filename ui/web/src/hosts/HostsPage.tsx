@@ -88,7 +88,7 @@ function useHostColumns(): Column<Host>[] {
       { id: "mem", header: t("column.memory"), width: "88px", right: true, phone: "hide", sort: (h) => h.memory_used, cell: (h) => <Meter ratio={h.memory_used} /> },
       { id: "disk", header: t("column.disk"), width: "88px", right: true, phone: "hide", sort: (h) => h.disk_used, cell: (h) => <Meter ratio={h.disk_used} /> },
       { id: "load", header: t("column.load"), width: "84px", right: true, phone: "hide", sort: (h) => h.load1, cell: (h) => <Load host={h} /> },
-      { id: "figures", header: "", width: "0px", phone: "meta", cell: (h) => <Figures host={h} /> },
+      { id: "figures", header: "", width: "", phone: "meta", phoneOnly: true, cell: (h) => <Figures host={h} /> },
       { id: "sources", header: t("column.sources"), width: "minmax(70px, 0.8fr)", phone: "hide", sort: (h) => h.sources.join(), cell: (h) => <span className="kw-dim">{h.sources.join(", ")}</span> },
       { id: "seen", header: t("column.seen"), width: "104px", right: true, phone: "side", sort: (h) => Date.parse(h.last_seen), cell: (h) => <Ago at={h.last_seen} /> },
     ],

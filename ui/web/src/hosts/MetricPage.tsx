@@ -38,7 +38,7 @@ export function MetricPage() {
           const asked = [{ expr: (step: number) => `topk(${most}, ${plotted(metric.name, metric.kind, transform, step)})` }];
           return (
             <>
-              <p className="kw-dim kw-small">{t("metric.about", { kind: t(`kind.${metric.kind}`), hosts: metric.hosts })}</p>
+              <p className="kw-dim kw-small">{t("metric.about", { kind: t(`kind.${metric.kind}`), count: metric.hosts })}</p>
               <MetricChart title={transform === "rate" ? t("metric.rate") : t("metric.value")} asked={asked} unit={unitOf(metric.unit, transform)} range={range} height={360} most={most} />
             </>
           );

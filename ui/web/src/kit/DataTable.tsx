@@ -1,5 +1,6 @@
 // The table of all lists: sorts, keeps still under the pointer, shows ten thousand rows as smoothly as ten, is driven
-// by j, k, Enter and page-given keys, and becomes two-line rows on a phone. Cells are laid out by one grid template,
+// by j, k, Enter and page-given keys, and becomes two-line rows where its
+// columns have no room, as on a phone. Cells are laid out by one grid template,
 // so that windowed rows line up without a browser table; roles say what it is to a screen reader.
 import {
   createSortedRowModel, rowSortingFeature, tableFeatures, useTable, type ColumnDef, type Row, type SortingState,
@@ -11,7 +12,7 @@ import { useNavigate } from "react-router";
 import { useParam } from "./address";
 import { SortDownIcon, SortUpIcon } from "./icons";
 import { useKeys } from "./keys";
-import { usePhone } from "./phone";
+import { neededWidth, useNarrow } from "./narrow";
 import { useSteady } from "./steady";
 
 export type Column<R> = {
@@ -22,7 +23,8 @@ export type Column<R> = {
   sort?: (row: R) => string | number | null;
   right?: boolean;
   wrap?: boolean;
-  phone: "title" | "lead" | "side" | "meta" | "hide"; // where it goes in the two lines of a phone
+  phone: "title" | "lead" | "side" | "meta" | "hide"; // where it goes in the two lines
+  phoneOnly?: boolean;
 };
 
 type Props<R extends object> = {
@@ -60,10 +62,13 @@ function useOrder(main: boolean, standard: string): [string, (order: string) => 
 }
 
 export function DataTable<R extends object>(props: Props<R>) {
-  const { rows, columns, rowKey, main = false } = props;
+  const { rows, rowKey, main = false } = props;
   const [order, setOrder] = useOrder(main, props.order ?? "");
-  const phone = usePhone();
+  const root = useRef<HTMLDivElement>(null);
+  const full = useMemo(() => props.columns.filter((c) => !c.phoneOnly), [props.columns]);
+  const phone = useNarrow(root, neededWidth(full.map((c) => c.width)));
   const [held, setHeld] = useState(false);
+  const columns = phone ? props.columns : full;
 
   const defs = useMemo(
     () =>
@@ -88,6 +93,7 @@ export function DataTable<R extends object>(props: Props<R>) {
   const sortBy = (id: string) => setOrder(order === id ? `-${id}` : id);
   return (
     <div
+      ref={root}
       className="kw-table"
       role="table"
       aria-label={props.label}
@@ -99,7 +105,7 @@ export function DataTable<R extends object>(props: Props<R>) {
       {rows.length === 0 && shown.length === 0 ? (
         props.empty
       ) : (
-        <Body {...props} main={main} rows={shown} waiting={waiting} phone={phone} hold={setHeld} />
+        <Body {...props} columns={columns} main={main} rows={shown} waiting={waiting} phone={phone} hold={setHeld} />
       )}
     </div>
   );
@@ -269,7 +275,7 @@ function Cell<R>({ column, item }: { column: Column<R>; item: R }) {
 
 function TwoLines<R>({ item, columns }: { item: R; columns: Column<R>[] }) {
   const of = (place: Column<R>["phone"]) => columns.filter((c) => c.phone === place);
-  const cells = (place: Column<R>["phone"]) => of(place).map((c) => <span role="cell" key={c.id}>{c.cell(item)}</span>);
+  const cells = (place: Column<R>["phone"]) => of(place).map((c) => <span role="cell" key={c.id} data-wrap={c.wrap || undefined}>{c.cell(item)}</span>);
   return (
     <>
       <div className="kw-line1" role="none">

@@ -1,8 +1,13 @@
 import type { Labels } from "../api/types";
 
-// labelText writes labels the way they are read: values first come to mind, names only where there are several.
+// What only repeats another label, or says how something was measured, is left out of short texts.
+const hidden = (name: string, labels: Labels) =>
+  name === "source" || name === "fstype" || (name === "device" && "mountpoint" in labels);
+
+// labelText writes labels the way people name the thing: by their values.
 export function labelText(labels: Labels): string {
-  const entries = Object.entries(labels).filter(([name]) => name !== "source");
-  if (entries.length === 1) return entries[0]?.[1] ?? "";
-  return entries.map(([name, value]) => `${name}=${value}`).join(" ");
+  return Object.entries(labels)
+    .filter(([name]) => !hidden(name, labels))
+    .map(([, value]) => value)
+    .join(" · ");
 }

@@ -44,7 +44,9 @@ export function parseFilter<R>(text: string, fields: Field<R>[], words: (row: R)
   for (const raw of split(text)) {
     const [, name, operator, quoted] = token.exec(raw) ?? [];
     if (name === undefined || operator === undefined) {
-      const match = matcher(raw.replaceAll('"', ""));
+      // A word may stand anywhere: its globs do as well.
+      const word = raw.replaceAll('"', "");
+      const match = matcher(word.includes("*") ? `*${word}*` : word);
       tests.push((row) => match(words(row)));
       continue;
     }

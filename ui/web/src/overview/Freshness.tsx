@@ -18,7 +18,7 @@ export function Freshness({ overview }: { overview: Overview }) {
     <span className={stale ? "kw-fresh kw-hatched" : "kw-fresh"} data-tone={stale ? "stale" : undefined}>
       {stale && <StaleIcon />}
       {newest === null ? t("fresh.none") : <span>{t("fresh.newest")} <Ago at={newest} /></span>}
-      {rate !== null && <span className="kw-num">{t("fresh.rate", { rate: figure(rate) })}</span>}
+      {rate !== null && <span className="kw-num">{t("fresh.rate", { rate: figure(Math.round(rate)) })}</span>}
       {lag !== null && lag > 5 && <span className="kw-num" data-tone="warning">{t("fresh.lag", { lag: figure(lag, "seconds") })}</span>}
     </span>
   );

@@ -18,6 +18,8 @@ import { Freshness } from "./Freshness";
 import { Verdict } from "./Verdict";
 import { hostPath } from "../kit/path";
 
+const shownEvents = 12;
+
 export function OverviewPage() {
   const { t } = useTranslation();
   const overview = useOverview();
@@ -60,7 +62,7 @@ function Picture({ overview }: { overview: Overview }) {
           </Section>
         </div>
         <Section title={t("overview.events")} side={<Link to="/events">{t("overview.toEvents")}</Link>}>
-          <EventTable events={recent_events} label={t("overview.events")} empty={<Empty>{t("events.none")}</Empty>} />
+          <EventTable withKind={false} events={recent_events.slice(0, shownEvents)} label={t("overview.events")} empty={<Empty>{t("events.none")}</Empty>} />
         </Section>
       </div>
       {total === 0 && operator && <FirstThreshold />}

@@ -78,7 +78,7 @@ function MetricField({ form }: { form: Form<Typed> }) {
   return (
     <Autocomplete
       label={t("alert.metric")}
-      description={known ? t("thresholds.metricKnown", { kind: t(`kind.${known.kind}`), unit: known.unit || "–", hosts: known.hosts }) : t("thresholds.metricHelp")}
+      description={known ? t("thresholds.metricKnown", { kind: t(`kind.${known.kind}`), unit: known.unit || "–", count: known.hosts }) : t("thresholds.metricHelp")}
       placeholder="node_cpu_usage_ratio"
       data={names}
       limit={50}
