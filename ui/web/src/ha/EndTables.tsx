@@ -53,7 +53,7 @@ export function BackendTable({ proxy }: { proxy: Proxy }) {
   const columns = useMemo(
     (): Column<Backend>[] => [
       { id: "state", header: t("column.state"), width: "92px", phone: "lead", sort: (b) => (b.up ? 1 : 0), cell: (b) => <BackendMark proxy={proxy} backend={b} /> },
-      { id: "name", header: t("ha.backend"), width: "minmax(90px, 1fr)", phone: "title", sort: (b) => b.name, cell: (b) => <><span className="kw-word kw-dim">{t("ha.backend")} </span><strong>{b.name}</strong></> },
+      { id: "name", header: t("ha.backend"), width: "minmax(120px, 1fr)", phone: "title", sort: (b) => b.name, cell: (b) => <><span className="kw-word kw-dim">{t("ha.backend")} </span><strong>{b.name}</strong></> },
       {
         id: "active", header: t("ha.active"), width: "104px", right: true, phone: "side", sort: (b) => b.active_servers,
         cell: (b) => <span className="kw-num" title={t("ha.activeTitle")}>{proxy.up ? b.active_servers : "–"} / {b.servers.length}</span>,
