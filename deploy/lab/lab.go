@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/status"
 )
 
 // lab is the running cluster.
@@ -27,6 +29,7 @@ type lab struct {
 	mail    *mailbox
 	sms     *gateway
 	closers []io.Closer
+	life    io.Closer // its end, by Close or by our death, is what the janitor waits for
 
 	mu      sync.Mutex
 	running map[string]*process
@@ -50,7 +53,12 @@ func newLab(binary string, port int, keep bool) (*lab, error) {
 
 // start brings everything up in order and returns when the web app answers.
 func (l *lab) start(ctx context.Context) error {
-	if err := l.startJanitor(); err != nil {
+	lock, err := onlyLab(ctx)
+	if err != nil {
+		return err
+	}
+	l.closers = append(l.closers, lock)
+	if err := l.startJanitor(lock); err != nil {
 		return err
 	}
 	front, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", l.port))
@@ -74,10 +82,18 @@ func (l *lab) start(ctx context.Context) error {
 		errs = append(errs, l.startWeb(h), l.startCollector(h))
 	}
 	for _, h := range []string{"lb1", "lb2"} {
-		errs = append(errs, l.startAgent(h), l.startCollector(h))
+		errs = append(errs, l.startAgent(h))
 	}
-	errs = append(errs, l.keepwatch("up", "mon"))
 	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, h := range []string{"lb1", "lb2"} { // a collector that sees no agent yet would tell that it is down
+		if err := l.awaitAgent(ctx, h); err != nil {
+			return err
+		}
+		errs = append(errs, l.startCollector(h))
+	}
+	if err := errors.Join(append(errs, l.keepwatch("up", "mon"))...); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -99,14 +115,30 @@ func (l *lab) start(ctx context.Context) error {
 	return nil
 }
 
+// onlyLab takes the lock that one lab at a time has: the names of the namespaces are the same for all. A janitor that
+// still cleans up after an earlier lab holds it too.
+func onlyLab(ctx context.Context) (*os.File, error) {
+	f, err := os.OpenFile("/run/keepwatch-lab.lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := until(wait, func() bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }); err != nil {
+		return nil, errors.Join(errors.New("another lab runs on this machine: end it first"), f.Close())
+	}
+	return f, nil
+}
+
 // startJanitor starts a process that outlives a killed lab by as long as it takes to clean up after it.
-func (l *lab) startJanitor() error {
+func (l *lab) startJanitor(lock *os.File) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(self, "janitor")
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	cmd.ExtraFiles = []*os.File{lock}
 	life, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -118,8 +150,23 @@ func (l *lab) startJanitor() error {
 	if l.keep {
 		dir = "-" // nothing of the lab's
 	}
+	l.life = life
 	_, err = io.WriteString(life, dir)
 	return err
+}
+
+// awaitAgent waits for the socket of a node's HA agent.
+func (l *lab) awaitAgent(ctx context.Context, host string) error {
+	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err := until(wait, func() bool {
+		_, err := os.Stat(filepath.Join(l.dir, host, status.Socket))
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("the HA agent of %s did not start, see %s", host, filepath.Join(l.dir, host+"-haagent.log"))
+	}
+	return nil
 }
 
 // awaitUp waits for the address line that keepwatch prints and returns the first password.
@@ -159,6 +206,9 @@ func (l *lab) close() {
 		_ = c.Close()
 	}
 	removeNetwork()
+	if l.life != nil {
+		_ = l.life.Close()
+	}
 	if l.keep {
 		say("files are in %s", l.dir)
 		return

@@ -107,10 +107,7 @@ type gateway struct {
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		ID       json.Number `json:"id"`
-		To, Text string
-	}
+	var in struct{ ID, To, Text string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

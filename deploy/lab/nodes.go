@@ -66,7 +66,7 @@ alerter:
     url: "http://127.0.0.1:2580/send"
     method: POST
     headers: {Content-Type: application/json}
-    body: '{"id":{{.ID}},"to":{{.To | json}},"text":{{.Text | json}}}'
+    body: '{"id":"{{.ID | json}}","to":"{{.To | json}}","text":"{{.Text | json}}"}'
 ui:
   url: http://127.0.0.1:%[2]d
 `

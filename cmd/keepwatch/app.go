@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"keepwatch/alerter"
+	"keepwatch/bus"
+	"keepwatch/collector"
+	"keepwatch/extractor"
+	"keepwatch/extractor/promql"
+	"keepwatch/haagent"
+	"keepwatch/internal/conf"
+	"keepwatch/internal/run"
+	"keepwatch/schema/db"
+	"keepwatch/ui"
+	"keepwatch/ui/auth"
+)
+
+// The roles, in the order in which they are built.
+const (
+	roleHAAgent   = "haagent"
+	roleCollector = "collector"
+	roleExtractor = "extractor"
+	roleAlerter   = "alerter"
+	roleUI        = "ui"
+)
+
+var allRoles = []string{roleHAAgent, roleCollector, roleExtractor, roleAlerter, roleUI}
+
+// app joins the parts of one process.
+type app struct {
+	global *global
+	roles  []string
+	conf   conf.Config
+	level  slog.LevelVar
+	log    *slog.Logger
+	out    io.Writer
+	data   *dataFolder
+	undo   run.Stack
+
+	db        *db.DB
+	bus       *bus.Bus
+	collector *collector.Collector
+	haagent   *haagent.Agent
+	extractor *extractor.Extractor
+	ui        *ui.UI
+
+	mu     sync.Mutex
+	status map[string]func() any // of each role, for keepwatch status
+}
+
+// runRoles runs roles until ctx ends or one of them fails, and undoes everything in order.
+func (g *global) runRoles(ctx context.Context, out io.Writer, roles ...string) (err error) {
+	a := &app{global: g, roles: roles, out: out, status: make(map[string]func() any)}
+	if a.conf, err = g.load(); err != nil {
+		return err
+	}
+	a.log = logger(a.conf.Log, &a.level)
+	slog.SetDefault(a.log)
+	a.undo = run.Stack{Log: a.log, Timeout: 25 * time.Second}
+	defer func() { err = errors.Join(err, a.undo.Undo(context.WithoutCancel(ctx))) }()
+	// The HA agent guards its folder itself.
+	locks := slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == roleHAAgent })
+	if a.data, err = openData(g.data, locks...); err != nil {
+		return err
+	}
+	a.undo.Push("data folder", func(context.Context) error { a.data.Close(); return nil })
+	group := run.Group{Log: a.log}
+	if err := a.addEdge(ctx, &group); err != nil {
+		return err
+	}
+	group.Add("reload", a.reloadOnHangup)
+	if a.has(roleExtractor) || a.has(roleAlerter) || a.has(roleUI) {
+		// What is central may take its time to come up, a recovering database above all: what watches and what
+		// holds addresses does not wait for it.
+		group.Add("central", a.central)
+	} else if a.has(roleCollector) { // an HA agent alone has a socket of its own
+		if err := a.addControl(&group, nil); err != nil {
+			return err
+		}
+	}
+	return group.Run(ctx)
+}
+
+func (a *app) has(role string) bool { return slices.Contains(a.roles, role) }
+
+func (a *app) alone() bool { return len(a.roles) == 1 }
+
+// say tells a person at the terminal what takes long.
+func (a *app) say(step string) { fmt.Fprintf(a.out, "keepwatch: %s\n", step) }
+
+// addEdge adds the roles that need neither database nor bus.
+func (a *app) addEdge(ctx context.Context, group *run.Group) (err error) {
+	if a.has(roleHAAgent) && (a.alone() || haagent.Configured(a.conf.HAAgent)) {
+		a.haagent, err = haagent.New(haagent.Options{Config: a.conf.HAAgent, Host: a.conf.Host, DataDir: a.data.path, Log: a.log.With("part", roleHAAgent)})
+		if err != nil {
+			return err
+		}
+		a.tell(roleHAAgent, func() any { return a.haagent.Status() })
+		group.Add(roleHAAgent, a.haagent.Run)
+	}
+	if a.has(roleCollector) {
+		a.collector, err = collector.New(collector.Options{
+			Config: a.conf.Collector, Cluster: a.conf.Cluster, Host: a.conf.Host, DataDir: a.data.path,
+			HAAgent: haagent.Configured(a.conf.HAAgent), Log: a.log.With("part", roleCollector),
+		})
+		if err != nil {
+			return err
+		}
+		a.tell(roleCollector, func() any { return a.collector.Status() })
+		group.Add(roleCollector, a.collector.Run)
+	}
+	return nil
+}
+
+// central opens database and bus and runs the roles that need them.
+func (a *app) central(ctx context.Context) (err error) {
+	var undo run.Stack
+	undo.Log, undo.Timeout = a.log, 25*time.Second
+	defer func() { err = errors.Join(err, undo.Undo(context.WithoutCancel(ctx))) }()
+	database, err := startDatabase(ctx, a.conf.Database, a.data, a.alone(), a.say, a.log)
+	if err != nil {
+		return err
+	}
+	undo.Push("private Postgres", database.stop)
+	if a.db, err = openDB(ctx, database.url, a.conf.Database, a.say); err != nil {
+		return err
+	}
+	undo.Push("database", func(context.Context) error { a.db.Close(); return nil })
+	group := run.Group{Log: a.log}
+	group.Add("private Postgres", database.watch)
+	if a.has(roleExtractor) || a.has(roleAlerter) {
+		if a.alone() && a.conf.Bus.URL == "" {
+			return errors.New("bus.url is not set: a role that runs alone needs a NATS that the others reach too; set it, or run keepwatch up")
+		}
+		if a.bus, err = bus.Open(ctx, bus.Options{Dir: a.data.file("bus"), URL: a.conf.Bus.URL, MaxBytes: a.conf.Bus.MaxBytes, Log: a.log.With("part", "bus")}); err != nil {
+			return err
+		}
+		undo.Push("bus", a.bus.Close)
+	}
+	engine := promql.New(promql.Options{DB: a.db, Config: a.conf.Extractor.Query, Log: a.log.With("part", "promql")})
+	if err := a.addCentral(ctx, &group, engine.Handler()); err != nil {
+		return err
+	}
+	return group.Run(ctx)
+}
+
+func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.Handler) (err error) {
+	if a.has(roleExtractor) {
+		keys, err := collector.LoadKeys(a.conf.Collector.Keys, a.data.path)
+		if err != nil {
+			return err
+		}
+		a.extractor, err = extractor.New(extractor.Options{
+			Config: a.conf.Extractor, Cluster: a.conf.Cluster, Local: a.conf.Collector.Serve.Listen, Interval: a.conf.Collector.Interval,
+			HostDmax: a.conf.Collector.HostDmax, Keys: keys, DataDir: a.data.path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
+		})
+		if err != nil {
+			return err
+		}
+		a.tell(roleExtractor, func() any { return a.extractor.Status() })
+		group.Add(roleExtractor, a.extractor.Run)
+	}
+	if a.has(roleAlerter) {
+		al, err := alerter.New(alerter.Options{Config: a.conf.Alerter, DB: a.db, Bus: a.bus, URL: a.conf.UI.PublicURL(), Log: a.log.With("part", roleAlerter)})
+		if err != nil {
+			return err
+		}
+		group.Add(roleAlerter, al.Run)
+	}
+	if !a.has(roleUI) {
+		return a.addControl(group, prometheusOnly(prometheus))
+	}
+	return a.addUI(ctx, group, prometheus)
+}
+
+func (a *app) addUI(ctx context.Context, group *run.Group, prometheus http.Handler) error {
+	password, first, err := auth.EnsureAdmin(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	a.ui, err = ui.New(ui.Options{
+		Config: a.conf.UI, DB: a.db, Prometheus: prometheus, Metrics: metricsHandler(), Version: version, Cluster: a.conf.Cluster,
+		Channels: func() (mail, sms string) { return a.conf.Alerter.SMTP.Why(), a.conf.Alerter.SMS.Why() },
+		Query:    a.conf.Extractor.Query.Timeout, Stale: max(time.Minute, 4*a.conf.Collector.Interval), Log: a.log.With("part", roleUI),
+	})
+	if err != nil {
+		return err
+	}
+	group.Add(roleUI, a.ui.Run)
+	if err := a.addControl(group, a.ui.LocalHandler()); err != nil {
+		return err
+	}
+	// The address is bound since New: whoever reads these lines can go there.
+	fmt.Fprintf(a.out, "\nKeepwatch runs: %s\n", a.conf.UI.PublicURL())
+	if first {
+		fmt.Fprintf(a.out, "Sign in as %s with the password %s (it is shown this once)\n", auth.FirstAdmin, password)
+	}
+	fmt.Fprintln(a.out)
+	return nil
+}
+
+func prometheusOnly(h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))
+	return mux
+}
+
+// metricsHandler serves what this process counts of itself: the hot paths' counters, then the runtime's.
+func metricsHandler() http.Handler {
+	runtime := promhttp.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runtime.ServeHTTP(w, r)
+		metrics.WritePrometheus(w, false)
+	})
+}
+
+func (a *app) tell(role string, status func() any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status[role] = status
+}
+
+// addControl binds the control socket, unless another role's process on the same data folder has it, and adds the
+// role that serves it.
+func (a *app) addControl(group *run.Group, local http.Handler) error {
+	if a.alone() && a.data.lock("control") != nil {
+		a.log.Info("another process serves the control socket of this data folder")
+		return nil
+	}
+	ln, err := listenUnix(a.data.file(controlSocket))
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	c := controls{local: local, status: func() any { return a.statusNow(started) }}
+	if a.db != nil {
+		c.password = func(ctx context.Context, user string) (string, error) { return auth.ResetPassword(ctx, a.db, user) }
+	}
+	group.Add("control socket", func(ctx context.Context) error { return serveControl(ctx, ln, c, a.log) })
+	return nil
+}
+
+func (a *app) statusNow(started time.Time) map[string]any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := map[string]any{"version": version, "host": a.conf.Host, "cluster": a.conf.Cluster, "roles": a.roles, "started": started}
+	for role, status := range a.status {
+		s[role] = status()
+	}
+	return s
+}
+
+// reloadOnHangup reads the configuration again on SIGHUP. A file that is wrong leaves the running one in force.
+func (a *app) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-hangup:
+		}
+		if err := a.reload(); err != nil {
+			a.log.Error("cannot reload; the running configuration stays in force", "err", err)
+			continue
+		}
+		a.log.Info("reloaded: log, collector and haagent; the other parts read the file when they start")
+	}
+}
+
+func (a *app) reload() error {
+	next, err := a.global.load()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if a.collector != nil {
+		errs = append(errs, a.collector.Reload(next.Collector))
+	}
+	if a.haagent != nil {
+		errs = append(errs, a.haagent.Reload(next.HAAgent))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	setLevel(next.Log, &a.level)
+	return nil
+}

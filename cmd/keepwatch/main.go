@@ -1,0 +1,104 @@
+// Command keepwatch is all of Keepwatch in one program: every role, alone or together, and the operator's tools.
+// This package owns flags, signals, the exit code and the joining of the parts; it decides nothing that a part owns.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"keepwatch/internal/conf"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := command().ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "keepwatch:", err)
+		os.Exit(1)
+	}
+}
+
+// global are the flags that every command takes.
+type global struct {
+	config string
+	data   string
+}
+
+func command() *cobra.Command {
+	g := &global{}
+	root := &cobra.Command{
+		Use:   "keepwatch",
+		Short: "Watches hosts, proxies and virtual addresses, tells the right person, and runs the failover itself",
+		Long: `Keepwatch watches hosts, proxies and virtual addresses, keeps what it saw in Postgres, tells the right person
+by mail or SMS, and runs the proxy and the VIP failover that it watches.
+
+'keepwatch up' runs every role in one process. A larger installation runs one role a process, on as many hosts as
+wanted, from the same configuration file. Every key of the file can also be given as KEEPWATCH_SECTION_KEY.`,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
+	}
+	root.PersistentFlags().StringVar(&g.config, "config", os.Getenv("KEEPWATCH_CONFIG"), "configuration file (YAML); none: the defaults")
+	data := os.Getenv("KEEPWATCH_DATA")
+	if data == "" {
+		data = "./data"
+	}
+	root.PersistentFlags().StringVar(&g.data, "data", data, "data folder")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(upCommand(g), collectorCommand(g), extractorCommand(g), alerterCommand(g), haagentCommand(g), uiCommand(g),
+		configCommand(g), migrateCommand(g), statusCommand(g), queryCommand(g), haCommand(g), passwordCommand(g), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
+		fmt.Println("keepwatch", version)
+	}}
+}
+
+func configCommand(g *global) *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Check or explain the configuration"}
+	c.AddCommand(&cobra.Command{
+		Use: "check", Short: "Check the configuration file and say all that is wrong with it", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := g.load(); err != nil {
+				return err
+			}
+			fmt.Println("the configuration is valid")
+			return nil
+		},
+	}, &cobra.Command{
+		Use: "reference", Short: "List every key with its type, default and meaning", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return conf.WriteReference(cmd.OutOrStdout()) },
+	})
+	return c
+}
+
+// load reads the configuration and checks it.
+func (g *global) load() (conf.Config, error) { return conf.Load(g.config, os.Environ()) }
+
+// logger writes to standard error as the configuration says. The level can be changed while running.
+func logger(c conf.Log, level *slog.LevelVar) *slog.Logger {
+	setLevel(c, level)
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+func setLevel(c conf.Log, level *slog.LevelVar) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.Level)); err == nil { // Load has refused other words
+		level.Set(l)
+	}
+}
