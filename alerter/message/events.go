@@ -15,10 +15,15 @@ type Event struct {
 	Text string
 }
 
-// telling picks the n events that most likely say why, in the order in which they happened.
+// telling picks the n events that most likely say why, in the order in which they happened. What is older than the
+// newest counts less, five a second: a failover's own story is over in seconds, and what came before it is another.
 func telling(events []Event, host string, n int) []Event {
+	var newest int64
+	for _, e := range events {
+		newest = max(newest, e.Time)
+	}
 	score := func(e Event) int {
-		s := weights[e.Kind]
+		s := weights[e.Kind] - int(min((newest-e.Time)/200, maxAged))
 		if e.Host == host {
 			s += 15
 		}
@@ -32,6 +37,9 @@ func telling(events []Event, host string, n int) []Event {
 	slices.SortStableFunc(picked, func(a, b Event) int { return cmp.Compare(a.Time, b.Time) })
 	return picked
 }
+
+// maxAged bounds what an event's age costs.
+const maxAged = 50
 
 // weights says how much a kind of event tells about why something is wrong: a cause more than a consequence, bad
 // news more than good.

@@ -106,7 +106,7 @@ func (l *lab) told(since time.Time, host string, recovery bool) bool {
 	about := func(msgs []message) bool {
 		return slices.ContainsFunc(msgs, func(m message) bool {
 			text := strings.ToUpper(m.subject + " " + m.text)
-			return strings.Contains(text, strings.ToUpper(host)) && strings.Contains(text, "HA AGENT") &&
+			return strings.Contains(text, strings.ToUpper(host)) && (strings.Contains(text, "HA AGENT") || strings.Contains(text, "HA_UP")) &&
 				(strings.Contains(text, "RECOVERED") || strings.Contains(text, "OK")) == recovery
 		})
 	}

@@ -77,7 +77,8 @@ func (l *lab) seed(ctx context.Context) error {
 		return fmt.Errorf("cannot make the contact: %w", err)
 	}
 	for _, t := range []threshold{
-		{Name: "HA agent is down", Metric: "keepwatch_ha_up", Critical: "1:", Description: "The agent that holds or guards the virtual address does not answer. The other node has the address; start the agent again."},
+		// Two seconds later the message can say who took over.
+		{Name: "HA agent is down", Metric: "keepwatch_ha_up", Critical: "1:", ForSeconds: 2, Description: "The agent that holds or guards the virtual address does not answer. The other node has the address; start the agent again."},
 		{Name: "Host is down", Metric: "keepwatch_host_up", Critical: "1:", Description: "The host's collector is silent."},
 		{Name: "Backend server is down", Metric: "haproxy_server_status", Critical: "1:", NoData: false, ForSeconds: 2, Description: "HAProxy's check of this server fails."},
 		{Name: "Clients without an answer", Metric: "lab_client_success_ratio", Warning: "0.99:", Critical: "0.5:", ForSeconds: 5, NoData: true, Description: "Requests through the virtual address fail."},
