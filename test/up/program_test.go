@@ -34,6 +34,7 @@ type program struct {
 // place is a data folder and the ports that go with it, over several runs of the program.
 type place struct {
 	data, url, config string
+	gmond             int // port of the gmond group
 }
 
 func binary(t *testing.T) string {
@@ -67,7 +68,7 @@ ui: {listen: "127.0.0.1:%d"}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return place{data: filepath.Join(dir, "data"), url: fmt.Sprintf("http://127.0.0.1:%d", ports[3]), config: config}
+	return place{data: filepath.Join(dir, "data"), url: fmt.Sprintf("http://127.0.0.1:%d", ports[3]), config: config, gmond: ports[1]}
 }
 
 // freePorts are ports that nobody has now, all different.

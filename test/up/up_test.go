@@ -2,6 +2,7 @@ package up_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -73,6 +74,44 @@ func TestFirstStartKillAndStartAgain(t *testing.T) {
 	if pid, err := os.ReadFile(filepath.Join(p.data, "postgres", "postmaster.pid")); err == nil {
 		t.Errorf("a Postgres is left behind: %s", pid)
 	}
+}
+
+// A gmetric sent by hand, and a gmond on the same group, are there to be asked for like everything else.
+func TestGangliaIsHeard(t *testing.T) {
+	p := newPlace(t)
+	r := p.start(t)
+	conf := filepath.Join(t.TempDir(), "gmond.conf")
+	text := fmt.Sprintf(`globals { daemonize = no setuid = no send_metadata_interval = 1 module_dir = "/usr/lib/x86_64-linux-gnu/ganglia" override_hostname = "ganglia1" override_ip = "127.0.0.1" }
+cluster { name = "default" }
+udp_send_channel { mcast_join = 239.2.11.71 port = %d mcast_if = lo }
+modules { module { name = "core_metrics" } module { name = "load_module" path = "modload.so" } }
+collection_group { collect_once = yes time_threshold = 20 metric { name = "heartbeat" } }
+collection_group { collect_every = 1 time_threshold = 1 metric { name = "load_one" value_threshold = 0 } }
+`, p.gmond)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	gmond := exec.Command("gmond", "-c", conf, "-f")
+	if err := gmond.Start(); err != nil {
+		t.Fatalf("cannot start gmond, install Debian's package ganglia-monitor: %v", err)
+	}
+	defer func() { _ = gmond.Process.Kill(); _ = gmond.Wait() }()
+	gmetric := exec.Command("gmetric", "-c", conf, "-n", "queue_length", "-v", "17", "-t", "uint32")
+	if out, err := gmetric.CombinedOutput(); err != nil {
+		t.Fatalf("gmetric: %v: %s", err, out)
+	}
+	local := func(expr string) string {
+		out, err := exec.Command(binary(t), "query", expr, "--data", p.data).CombinedOutput()
+		if err != nil {
+			t.Fatalf("query %s: %v: %s", expr, err, out)
+		}
+		return string(out)
+	}
+	r.until("gmond's load under Keepwatch's own name for it", func() bool {
+		return strings.Contains(local(`node_load1{source="gmond",host="ganglia1"}`), "ganglia1")
+	})
+	r.until("gmetric's value", func() bool { return strings.Contains(local(`gmond_queue_length`), "17") })
+	r.signal(syscall.SIGTERM)
 }
 
 // Each mistake ends at once in one sentence that says what to do.
