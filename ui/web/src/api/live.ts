@@ -8,7 +8,7 @@ import { setServerTime } from "./clock";
 export type LiveState = { connected: boolean; newestSampleAt: string | null };
 
 // The server pings every 2 s. Silence for this long counts as a lost connection; it leaves room to be shown within 5 s.
-const silence = 4500;
+const silence = 4000;
 const reconnectAfter = 1500;
 const gatherFor = 250;
 
@@ -23,7 +23,6 @@ const touched: Record<string, string[]> = {
 
 export class Live {
   private state: LiveState = { connected: true, newestSampleAt: null };
-  private listeners = new Set<() => void>();
   private source: EventSource | null = null;
   private heard = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
@@ -48,16 +47,11 @@ export class Live {
     this.source = null;
   }
 
-  subscribe = (listener: () => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
   snapshot = () => this.state;
 
   private set(change: Partial<LiveState>) {
     this.state = { ...this.state, ...change };
-    for (const listener of this.listeners) listener();
+    for (const listener of listeners) listener();
   }
 
   private open() {
@@ -127,6 +121,8 @@ function parse(text: string): Record<string, string> {
   }
 }
 
+// Components may listen before the stream is started, and go on listening when another one takes its place.
+const listeners = new Set<() => void>();
 let current: Live | null = null;
 
 export function startLive(queries: QueryClient): () => void {
@@ -141,10 +137,10 @@ export function startLive(queries: QueryClient): () => void {
 
 const idle: LiveState = { connected: true, newestSampleAt: null };
 
-// useLive is the state of the connection. Components mount under the shell, which has started it before.
-export function useLive(): LiveState {
-  return useSyncExternalStore(
-    (listener) => current?.subscribe(listener) ?? (() => undefined),
-    () => current?.snapshot() ?? idle,
-  );
+function subscribe(listener: () => void) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
+
+// useLive is the state of the connection.
+export const useLive = (): LiveState => useSyncExternalStore(subscribe, () => current?.snapshot() ?? idle);

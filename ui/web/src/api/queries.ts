@@ -48,8 +48,8 @@ export function useSignOut() {
     mutationFn: () => del("/session"),
     onSettled: () => {
       forget();
-      client.clear();
       client.setQueryData(["me"], null);
+      client.removeQueries({ predicate: (q) => q.queryKey[0] !== "me" });
     },
   });
 }

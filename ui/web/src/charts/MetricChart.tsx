@@ -1,5 +1,5 @@
 // A chart that asks for its own data: only while it can be seen, and again when the range moves.
-import { keepPreviousData, useQueries } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { queryRange, type Series } from "../api/prometheus";
@@ -34,28 +34,20 @@ export function MetricChart({ title, side, asked, unit, range, most = drawnAtMos
   const { t } = useTranslation();
   const [frame, seen] = useSeen();
   const shown = range.window;
-  const answers = useQueries({
-    queries: asked.map((one) => {
-      const expr = one.expr(shown.step);
-      return {
-        queryKey: ["series", expr, shown.start, shown.end],
-        queryFn: ({ signal }: { signal: AbortSignal }) => queryRange(expr, shown, signal),
-        enabled: seen,
-        placeholderData: keepPreviousData,
-        staleTime: 60_000,
-        gcTime: 60_000,
-        refetchOnWindowFocus: false,
-      };
-    }),
+  const exprs = asked.map((one) => one.expr(shown.step));
+  // One query for all expressions: what was drawn stays until all that replaces it has come.
+  const { data, error } = useQuery({
+    queryKey: ["series", exprs, shown.start, shown.end],
+    queryFn: ({ signal }) => Promise.all(exprs.map((expr) => queryRange(expr, shown, signal))),
+    enabled: seen,
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+    gcTime: 60_000,
+    refetchOnWindowFocus: false,
   });
-  const datas = answers.map((a) => a.data);
-  const error = answers.find((a) => a.error)?.error;
-  const { series, left } = useMemo(
-    () => draw(asked, datas, shown, title, most),
-    // The answers are what changes; asked is rebuilt by callers with every rendering.
-    [...datas, shown, title, most],
-  );
-  const waiting = datas.some((d) => d === undefined) && !error;
+  const labels = asked.map((one) => one.label ?? "").join("\n");
+  const { series, left } = useMemo(() => draw(labels.split("\n"), data ?? [], shown, title, most), [labels, data, shown, title, most]);
+  const waiting = data === undefined && !error;
   return (
     <figure className="kw-figure" ref={frame} data-waiting={waiting || undefined}>
       <figcaption>
@@ -78,15 +70,14 @@ export function MetricChart({ title, side, asked, unit, range, most = drawnAtMos
   );
 }
 
-function draw(asked: Asked[], answers: (Series[] | undefined)[], shown: Range["window"], title: string, most: number) {
+function draw(labels: string[], answers: Series[][], shown: Range["window"], title: string, most: number) {
   const all: Drawn[] = [];
   answers.forEach((series, i) => {
-    if (!series) return;
-    const label = asked[i]?.label;
-    const called = names(series, label ?? title);
+    const label = labels[i] ?? "";
+    const called = names(series, label || title);
     series.forEach((one, n) => {
       const name = called[n] ?? title;
-      all.push({ label: label && name !== label ? `${label} ${name}` : name, values: column(one.values, shown) });
+      all.push({ label: label !== "" && name !== label ? `${label} ${name}` : name, values: column(one.values, shown) });
     });
   });
   all.sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));

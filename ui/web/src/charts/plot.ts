@@ -81,6 +81,8 @@ function axes(setup: Setup): uPlot.Axis[] {
   ];
 }
 
+const pointing = (type: string) => type === "mousemove" || type === "mouseleave";
+
 export function options(setup: Setup, width: number): uPlot.Options {
   return {
     width,
@@ -88,7 +90,8 @@ export function options(setup: Setup, width: number): uPlot.Options {
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: setup.sync },
+      // Charts share where the pointer is; a drag or a double click is meant for one of them and acts once.
+      sync: { key: setup.sync, filters: { pub: pointing, sub: pointing } },
       drag: { x: true, y: false, setScale: false },
       points: { size: 6 },
       // Our own double click: back in the address, not to the whole of the data.

@@ -95,9 +95,9 @@ export function DataTable<R extends object>(props: Props<R>) {
     <div
       ref={root}
       className="kw-table"
-      role="table"
-      aria-label={props.label}
-      aria-rowcount={rows.length + 1}
+      role={shown.length > 0 ? "table" : undefined}
+      aria-label={shown.length > 0 ? props.label : undefined}
+      aria-rowcount={shown.length > 0 ? rows.length + 1 : undefined}
       data-phone={phone || undefined}
       style={{ "--columns": template } as React.CSSProperties}
     >
@@ -205,13 +205,17 @@ function useChosen<R extends object>(props: BodyProps<R>, main: boolean, show: (
   const [param, setParam] = useParam("row");
   const navigate = useNavigate();
   const { rows, rowKey } = props;
-  const at = main ? rows.findIndex((row) => rowKey(row) === param) : -1;
+  // The address follows a moment later; the next key must already find the row that this one chose.
+  const chosen = useRef(param);
+  const at = () => rows.findIndex((row) => rowKey(row) === chosen.current);
   const go = (index: number) => {
     const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
-    if (row) setParam(rowKey(row));
+    if (!row) return;
+    chosen.current = rowKey(row);
+    setParam(chosen.current);
   };
   const act = (then: (row: R) => void) => () => {
-    const row = rows[at];
+    const row = rows[at()];
     if (row) then(row);
   };
   const own: Record<string, () => void> = {};
@@ -220,14 +224,16 @@ function useChosen<R extends object>(props: BodyProps<R>, main: boolean, show: (
     main
       ? {
           ...own,
-          j: () => go(at + 1),
-          k: () => go(at < 0 ? 0 : at - 1),
+          j: () => go(at() + 1),
+          k: () => go(Math.max(0, at() - 1)),
           Enter: act((row) => props.to && void navigate(props.to(row))),
         }
       : {},
   );
   useEffect(() => {
-    if (at >= 0) show(at);
+    chosen.current = param;
+    const index = main ? at() : -1;
+    if (index >= 0) show(index);
     // Only a change of the choice scrolls; new data must not.
   }, [param]);
   return main ? param : "";

@@ -34,8 +34,8 @@ export function SignIn() {
         }}
       >
         <h1><Logo size={28} /> Keepwatch</h1>
-        <TextInput label={t("signIn.name")} name="username" autoComplete="username" autoFocus required value={name} onChange={(e) => setName(e.currentTarget.value)} autoCapitalize="off" spellCheck={false} />
-        <PasswordInput label={t("signIn.password")} name="password" autoComplete="current-password" required value={password} onChange={(e) => setPassword(e.currentTarget.value)} visibilityToggleButtonProps={{ "aria-label": t("signIn.reveal") }} />
+        <TextInput label={t("signIn.name")} name="username" autoComplete="username" autoFocus required withAsterisk={false} value={name} onChange={(e) => setName(e.currentTarget.value)} autoCapitalize="off" spellCheck={false} />
+        <PasswordInput label={t("signIn.password")} name="password" autoComplete="current-password" required withAsterisk={false} value={password} onChange={(e) => setPassword(e.currentTarget.value)} visibilityToggleButtonProps={{ "aria-label": t("signIn.reveal") }} />
         {reason && <p className="kw-signin-wrong" role="alert">{reason}</p>}
         <Button type="submit" loading={signIn.isPending} fullWidth>{t("signIn.do")}</Button>
         <div className="kw-line kw-signin-foot"><SchemeSwitch /><LanguageSwitch /></div>

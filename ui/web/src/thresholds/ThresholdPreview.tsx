@@ -39,6 +39,7 @@ export function ThresholdPreview({ typed }: { typed: Typed }) {
       <div className="kw-preview-bar"><RangePicker range={range} /></div>
       {preview.data && (
         <MetricChart
+          key={typed.metric}
           title={typed.metric}
           asked={[{ expr: (step) => drawn(preview.data.expr, typed.transform, step) }]}
           unit={unitOf(unit, typed.transform)}
