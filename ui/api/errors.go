@@ -59,6 +59,8 @@ func (a *API) failure(ctx context.Context, err error) error {
 		return huma.NewError(http.StatusUnprocessableEntity, "What this refers to is gone. Reload and try again.")
 	case errors.Is(err, db.ErrExists):
 		return huma.NewError(http.StatusConflict, "There is one of this name already.")
+	case errors.Is(ctx.Err(), context.Canceled): // the client has gone; nobody reads this
+		return huma.NewError(http.StatusServiceUnavailable, busySentence)
 	case ctx.Err() != nil, db.Unreachable(err):
 		a.o.Log.Warn("cannot answer: the database does not", "err", err)
 		return retryAfter(huma.NewError(http.StatusServiceUnavailable, busySentence), 2)

@@ -127,6 +127,9 @@ func (a *API) fillHappened(ctx context.Context, o *Overview) error {
 	}
 	o.RecentEvents = each(rows, eventOf)
 	ha, err := a.loadHA(ctx)
+	if err != nil {
+		return err
+	}
 	o.VIPs = ha.vips()
-	return err
+	return nil
 }
