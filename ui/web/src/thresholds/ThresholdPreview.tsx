@@ -28,7 +28,7 @@ function drawn(expr: string, transform: Typed["transform"], step: number): strin
 
 export function ThresholdPreview({ typed }: { typed: Typed }) {
   const { t } = useTranslation();
-  const range = useRange("24h");
+  const range = useRange("1h");
   const input = previewable(typed);
   const [asked] = useDebouncedValue(JSON.stringify(input), 350);
   const preview = usePreview(JSON.parse(asked) as PreviewInput | null);
