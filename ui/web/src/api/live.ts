@@ -101,15 +101,22 @@ export class Live {
     }
   }
 
-  // changed gathers what a burst of changes touches and asks for each once: a storm of alerts is one refetch.
+  // changed gathers what a burst of changes touches: a storm of alerts is one refetch.
   private changed(kind: string) {
     for (const key of touched[kind] ?? []) this.pending.add(key);
-    this.gather ??= setTimeout(() => {
-      this.gather = undefined;
-      const keys = this.pending;
-      this.pending = new Set();
-      void this.queries.invalidateQueries({ predicate: (q) => keys.has(String(q.queryKey[0])) });
-    }, gatherFor);
+    this.gather ??= setTimeout(() => this.ask(), gatherFor);
+  }
+
+  // ask asks anew for what was touched. What is just being asked for waits for that answer: to start over each time
+  // would in a storm mean never to see one.
+  private ask() {
+    this.gather = undefined;
+    for (const key of [...this.pending]) {
+      if (this.queries.isFetching({ queryKey: [key] }) > 0) continue;
+      this.pending.delete(key);
+      void this.queries.invalidateQueries({ queryKey: [key] });
+    }
+    if (this.pending.size > 0) this.gather = setTimeout(() => this.ask(), gatherFor);
   }
 }
 

@@ -82,7 +82,9 @@ export function TimeChart(props: Props) {
       const at = u.cursor.idx ?? null;
       const over = u.cursor.left !== undefined && u.cursor.left >= 0 && at !== null;
       writeLegend(legend.current, now.columns, over ? at : now.last, unit, over ? u.data[0][at!] : undefined, language);
-      writeTip(tip.current, u, over ? nearestMark(u, now.overlay.marks, u.cursor.left!) : null, language);
+      // All charts share the cursor, but only the one under the pointer tells of the event there.
+      const here = over && u.over.matches(":hover");
+      writeTip(tip.current, u, here ? nearestMark(u, now.overlay.marks, u.cursor.left!) : null, language);
     };
     const made = new uPlot(
       options(

@@ -21,4 +21,6 @@ test("series are called by what sets them apart", () => {
   const series = (labels: Record<string, string>) => ({ labels, values: [] });
   expect(names([series({ host: "a", device: "sda" })], "disk")).toEqual(["disk"]);
   expect(names([series({ host: "a", device: "sda" }), series({ host: "a", device: "sdb" })], "disk")).toEqual(["sda", "sdb"]);
+  const mounts = [series({ device: "sda1", mountpoint: "/" }), series({ device: "sda2", mountpoint: "/var" })];
+  expect(names(mounts, "used")).toEqual(["/", "/var"]);
 });

@@ -25,8 +25,10 @@ export function column(values: [number, number][], window: Window): Values {
 export function names(all: Series[], fallback: string): string[] {
   const keys = new Set(all.flatMap((s) => Object.keys(s.labels)));
   const varying = [...keys].sort().filter((key) => new Set(all.map((s) => s.labels[key] ?? "")).size > 1);
+  // Where a filesystem is mounted says more than its device and type, and says it alone.
+  const telling = varying.includes("mountpoint") ? varying.filter((key) => key !== "device" && key !== "fstype") : varying;
   return all.map((s) => {
-    const parts = varying.map((key) => s.labels[key] ?? "").filter((part) => part !== "");
+    const parts = telling.map((key) => s.labels[key] ?? "").filter((part) => part !== "");
     return parts.length === 0 ? fallback : parts.join(" · ");
   });
 }

@@ -25,12 +25,12 @@ export function EventTable({ events, label, empty, withHost = true, withKind = t
   const word = useKindWord();
   const columns = useMemo((): Column<Event>[] => {
     const host: Column<Event> = {
-      id: "host", header: t("column.host"), width: "minmax(80px, 0.5fr)", phone: "title", sort: (e) => e.host,
+      id: "host", header: t("column.host"), width: "minmax(64px, 0.4fr)", phone: "title", sort: (e) => e.host,
       cell: (e) => <Link to={hostPath(e.cluster, e.host)} title={`${e.cluster}/${e.host}`}>{e.host}</Link>,
     };
-    const kind: Column<Event> = { id: "kind", header: t("column.kind"), width: "minmax(84px, 0.45fr)", phone: withHost ? "meta" : "title", sort: (e) => e.kind, cell: (e) => <span className="kw-dim">{word(e.kind)}</span> };
+    const kind: Column<Event> = { id: "kind", header: t("column.kind"), width: "minmax(84px, 0.45fr)", phone: "title", sort: (e) => e.kind, cell: (e) => <span className="kw-dim">{word(e.kind)}</span> };
     return [
-      { id: "time", header: t("column.time"), width: "92px", phone: "side", sort: (e) => Date.parse(e.time), cell: (e) => <At time={e.time} /> },
+      { id: "time", header: t("column.time"), width: "86px", phone: "side", sort: (e) => Date.parse(e.time), cell: (e) => <At time={e.time} /> },
       ...(withHost ? [host] : []),
       ...(withKind ? [kind] : []),
       { id: "text", header: t("column.text"), width: "minmax(140px, 2fr)", wrap: true, phone: "meta", cell: (e) => e.text },

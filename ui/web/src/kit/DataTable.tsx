@@ -87,7 +87,7 @@ export function DataTable<R extends object>(props: Props<R>) {
   const table = useTable({ features, columns: defs, data: rows, state: { sorting } });
   const model = table.getRowModel();
   const sorted = useMemo(() => model.rows.map((row) => row.original), [model]);
-  const { rows: shown, waiting } = useSteady(sorted, rowKey, held, `${order} ${props.epoch ?? ""}`);
+  const { rows: shown, waiting, gone } = useSteady(sorted, rowKey, held, `${order} ${props.epoch ?? ""}`);
 
   const template = columns.map((c) => c.width).join(" ");
   const sortBy = (id: string) => setOrder(order === id ? `-${id}` : id);
@@ -105,7 +105,7 @@ export function DataTable<R extends object>(props: Props<R>) {
       {rows.length === 0 && shown.length === 0 ? (
         props.empty
       ) : (
-        <Body {...props} columns={columns} main={main} rows={shown} waiting={waiting} phone={phone} hold={setHeld} />
+        <Body {...props} columns={columns} main={main} rows={shown} waiting={waiting} gone={gone} phone={phone} hold={setHeld} />
       )}
     </div>
   );
@@ -138,6 +138,7 @@ function Head<R>({ columns, order, sortBy }: { columns: Column<R>[]; order: stri
 
 type BodyProps<R extends object> = Props<R> & {
   waiting: number;
+  gone: ReadonlySet<string>;
   phone: boolean;
   hold: (held: boolean) => void;
 };
@@ -168,6 +169,7 @@ function Body<R extends object>(props: BodyProps<R>) {
       item={item}
       index={index}
       chosen={chosen === rowKey(item)}
+      over={props.gone.has(rowKey(item))}
       measure={windowed ? virtual.measureElement : undefined}
       {...props}
     />
@@ -181,7 +183,7 @@ function Body<R extends object>(props: BodyProps<R>) {
         ref={body}
         role="rowgroup"
         className="kw-body"
-        onPointerEnter={(e) => e.pointerType === "mouse" && props.hold(true)}
+        onPointerMove={(e) => e.pointerType === "mouse" && props.hold(true)}
         onPointerLeave={() => props.hold(false)}
         style={windowed ? { height: virtual.getTotalSize() } : undefined}
       >
@@ -243,10 +245,11 @@ type RowProps<R extends object> = BodyProps<R> & {
   item: R;
   index: number;
   chosen: boolean;
+  over: boolean; // the row is no more, but held
   measure?: (element: Element | null) => void;
 };
 
-function TableRow<R extends object>({ item, index, chosen, measure, columns, to, stale, phone }: RowProps<R>) {
+function TableRow<R extends object>({ item, index, chosen, over, measure, columns, to, stale, phone }: RowProps<R>) {
   const navigate = useNavigate();
   // The whole row leads where its title's link leads; a click that selects text or meets a button does not.
   const follow = (event: React.MouseEvent) => {
@@ -263,6 +266,7 @@ function TableRow<R extends object>({ item, index, chosen, measure, columns, to,
       aria-rowindex={index + 2}
       aria-selected={chosen || undefined}
       data-link={to ? "" : undefined}
+      data-over={over || undefined}
       data-stale={stale?.(item) || undefined}
       onClick={follow}
     >

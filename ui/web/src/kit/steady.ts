@@ -2,7 +2,10 @@
 // change; rows that came meanwhile wait, rows that went stay until the list is let go.
 import { useRef } from "react";
 
-export type Steady<R> = { rows: R[]; waiting: number };
+// Steady: gone are the keys of rows that are shown although they are no more.
+export type Steady<R> = { rows: R[]; waiting: number; gone: ReadonlySet<string> };
+
+const none: ReadonlySet<string> = new Set();
 
 export function steady<R>(held: R[], fresh: R[], key: (row: R) => string): Steady<R> {
   const byKey = new Map(fresh.map((row) => [key(row), row]));
@@ -11,7 +14,8 @@ export function steady<R>(held: R[], fresh: R[], key: (row: R) => string): Stead
     known.add(key(row));
     return byKey.get(key(row)) ?? row;
   });
-  return { rows, waiting: fresh.filter((row) => !known.has(key(row))).length };
+  const gone = new Set([...known].filter((k) => !byKey.has(k)));
+  return { rows, waiting: fresh.filter((row) => !known.has(key(row))).length, gone };
 }
 
 // useSteady lets go by itself when the reader asks for another list (epoch changes: a filter, an order).
@@ -19,7 +23,7 @@ export function useSteady<R>(fresh: R[], key: (row: R) => string, holding: boole
   const shown = useRef({ rows: fresh, epoch });
   if (!holding || shown.current.epoch !== epoch) {
     shown.current = { rows: fresh, epoch };
-    return { rows: fresh, waiting: 0 };
+    return { rows: fresh, waiting: 0, gone: none };
   }
   return steady(shown.current.rows, fresh, key);
 }
