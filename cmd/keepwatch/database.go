@@ -30,7 +30,7 @@ func startDatabase(ctx context.Context, c conf.Database, data *dataFolder, alone
 	if alone {
 		return nil, errors.New("database.url is not set: a role that runs alone needs a Postgres that the others reach too; set it, or run keepwatch up")
 	}
-	d := &database{log: log, options: postgres.Options{Dir: data.file("postgres"), Log: log, Progress: say}}
+	d := &database{log: log, options: postgres.Options{Dir: data.file("postgres"), Progress: say}}
 	var err error
 	if d.server, err = postgres.Start(ctx, d.options); err != nil {
 		return nil, err

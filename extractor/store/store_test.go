@@ -288,7 +288,7 @@ func TestPostgresGoesAndComesBack(t *testing.T) {
 		}
 	}
 	launch := func() *postgres.Server {
-		s, err := postgres.Start(t.Context(), postgres.Options{Dir: filepath.Join(dir, "pg"), Settings: map[string]string{"shared_buffers": "32MB"}, Log: quiet})
+		s, err := postgres.Start(t.Context(), postgres.Options{Dir: filepath.Join(dir, "pg"), Settings: map[string]string{"shared_buffers": "32MB"}})
 		if err != nil {
 			t.Fatal(err)
 		}

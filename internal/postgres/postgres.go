@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
@@ -29,7 +28,6 @@ const (
 type Options struct {
 	Dir      string            // of the cluster; made if missing
 	Settings map[string]string // on top of this package's own, as fsync=off for tests
-	Log      *slog.Logger
 	Progress func(step string) // told before each step that takes long; may be nil
 }
 

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +19,7 @@ func options(t *testing.T) Options {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	// Closed to others, as /root is: the server must be able to run there all the same.
-	return Options{Dir: filepath.Join(dir, "data", "postgres"), Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"shared_buffers": "32MB"}}
+	return Options{Dir: filepath.Join(dir, "data", "postgres"), Settings: map[string]string{"shared_buffers": "32MB"}}
 }
 
 func start(t *testing.T, opt Options) *Server {
@@ -64,7 +63,7 @@ func TestStartEndsWhatAnEarlierRunLeft(t *testing.T) {
 // When the process that started the server is killed, the server goes too.
 func TestServerDiesWithItsParent(t *testing.T) {
 	if dir := os.Getenv("KEEPWATCH_TEST_POSTGRES_PARENT"); dir != "" {
-		s := start(t, Options{Dir: dir, Log: slog.New(slog.DiscardHandler), Settings: map[string]string{"shared_buffers": "32MB"}})
+		s := start(t, Options{Dir: dir, Settings: map[string]string{"shared_buffers": "32MB"}})
 		os.Stdout.WriteString("ready\n")
 		<-s.Exited()
 		return

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -172,9 +171,4 @@ func hold(ctx context.Context, conn *pgx.Conn, every time.Duration, lost context
 			return
 		}
 	}
-}
-
-// LikeGlob turns a glob of '*' and '?' into a LIKE pattern.
-func LikeGlob(glob string) string {
-	return strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`, "*", "%", "?", "_").Replace(glob)
 }

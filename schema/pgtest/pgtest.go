@@ -5,7 +5,6 @@ package pgtest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,7 +80,6 @@ func start() {
 	shared.server, shared.err = postgres.Start(ctx, postgres.Options{
 		Dir:      filepath.Join(shared.dir, "postgres"),
 		Settings: map[string]string{"fsync": "off", "shared_buffers": "64MB", "logging_collector": "off"},
-		Log:      slog.New(slog.DiscardHandler),
 	})
 	if shared.err != nil {
 		return

@@ -56,7 +56,7 @@ func newRig(b *testing.B) *rig {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	server, err := postgres.Start(b.Context(), postgres.Options{Dir: filepath.Join(dir, "postgres"), Log: log}) // as keepwatch up has it: fsync on
+	server, err := postgres.Start(b.Context(), postgres.Options{Dir: filepath.Join(dir, "postgres")}) // as keepwatch up has it: fsync on
 	must(b, err)
 	b.Cleanup(func() { _ = server.Stop(context.Background()) })
 	d, err := db.Open(b.Context(), server.URL(), 16)
