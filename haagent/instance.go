@@ -57,8 +57,15 @@ func vrrpConfig(c conf.Instance, tracks []vrrp.Track) vrrp.Config {
 	}
 	return vrrp.Config{
 		Interface: c.Interface, Family: vrrp.FamilyOf(c.Addresses[0].Addr()), VRID: uint8(c.VRID), Priority: uint8(c.Priority),
-		Interval: c.Interval, NoPreempt: c.NoPreempt, PreemptDelay: c.PreemptDelay, Addresses: c.Addresses, Checksum: checksum, Tracks: tracks,
+		Interval: c.Interval, NoPreempt: c.NoPreempt, PreemptDelay: c.PreemptDelay, Addresses: prefixes(c.Addresses), Checksum: checksum, Tracks: tracks,
 	}
+}
+
+func prefixes(addrs []conf.Address) (all []netip.Prefix) {
+	for _, a := range addrs {
+		all = append(all, a.Prefix)
+	}
+	return all
 }
 
 // run drives the virtual router until ctx ends, then leaves with a word to the others.

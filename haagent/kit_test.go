@@ -335,7 +335,7 @@ func holds(t *testing.T, node *netnstest.Node, addr string, want bool) {
 func web(priority int, addrs ...string) conf.Instance {
 	i := conf.Instance{Name: "web", Interface: "eth0", VRID: 51, Version: 3, Priority: priority, Interval: interval, Checksum: "keepalived"}
 	for _, a := range addrs {
-		i.Addresses = append(i.Addresses, netip.MustParsePrefix(a))
+		i.Addresses = append(i.Addresses, conf.Address{Prefix: netip.MustParsePrefix(a)})
 	}
 	return i
 }

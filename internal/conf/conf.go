@@ -4,7 +4,6 @@
 package conf
 
 import (
-	"net/netip"
 	"time"
 )
 
@@ -183,46 +182,6 @@ type SMSGateway struct {
 	SecretFile string            `yaml:"secret_file" doc:"file whose content {{.Secret}} stands for"`
 	Success    string            `yaml:"success" doc:"regular expression that the answer's body must match; empty: any 2xx answer is success"`
 	Timeout    time.Duration     `yaml:"timeout" doc:"of one request, 1s to 5m"`
-}
-
-// HAAgent runs VRRP and the proxy of this host. It is off without instances.
-type HAAgent struct {
-	Instances []Instance `yaml:"instances" doc:"VRRP virtual routers"`
-	Tracks    []Track    `yaml:"tracks" doc:"things whose health moves priorities"`
-	Proxy     Proxy      `yaml:"proxy" doc:"the HAProxy that the agent runs; off without frontends and without config_file"`
-	Lease     Lease      `yaml:"lease" doc:"how long an address outlives an agent that was killed"`
-}
-
-// Lease is how long an address outlives an agent that was killed.
-type Lease struct {
-	Lifetime time.Duration `yaml:"lifetime" doc:"valid lifetime that the kernel holds for a VIP, renewed every half; 2s to 60s"`
-}
-
-// Instance is one VRRP virtual router.
-type Instance struct {
-	Name         string         `yaml:"name" doc:"unique; letters, digits, _ . : -"`
-	Interface    string         `yaml:"interface" doc:"interface on which the addresses are held and advertised"`
-	VRID         int            `yaml:"vrid" doc:"1 to 255, unique for its interface and address family"`
-	Version      int            `yaml:"version" doc:"3"`
-	Priority     int            `yaml:"priority" doc:"1 to 254, 255 for the owner of the addresses"`
-	Interval     time.Duration  `yaml:"interval" doc:"advertisement interval, 10ms to 40.95s in steps of 10ms"`
-	NoPreempt    bool           `yaml:"nopreempt" doc:"do not take over from a master of lower priority"`
-	PreemptDelay time.Duration  `yaml:"preempt_delay" doc:"wait this long before taking over from a master of lower priority, 0 to 1h"`
-	Addresses    []netip.Prefix `yaml:"addresses" doc:"virtual addresses of one family with prefix length, 10.0.0.100/24"`
-	Track        []TrackUse     `yaml:"track" doc:"tracks that move this instance"`
-	Checksum     string         `yaml:"checksum" doc:"keepalived (with pseudo-header) or rfc9568 (without), IPv4 only"`
-}
-
-// TrackUse is how a track moves an instance.
-type TrackUse struct {
-	Name   string `yaml:"name" doc:"name of a track, or proxy: the health of the proxy that the agent runs"`
-	Weight int    `yaml:"weight" doc:"added while up when positive, subtracted while down when negative, -253 to 253; 0: FAULT while down"`
-}
-
-// Track is something whose health moves priorities.
-type Track struct {
-	Name    string `yaml:"name" doc:"unique, not proxy"`
-	Process string `yaml:"process" doc:"name of the executable that must run"`
 }
 
 // Proxy is the HAProxy that the agent runs, off without frontends and without config_file.

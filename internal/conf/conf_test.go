@@ -42,11 +42,10 @@ func TestLoadFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c.HAAgent.Instances[0]
-	want := Instance{
-		Name: "web", Interface: "eth0", VRID: 51, Version: 3, Priority: 150, Interval: 500 * time.Millisecond,
-		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.100/24"), netip.MustParsePrefix("10.0.0.101/24")},
-		Track:     []TrackUse{{Name: "haproxy", Weight: -60}, {Name: "proxy"}}, Checksum: "keepalived",
-	}
+	want := itemDefault(reflect.TypeFor[Instance]()).Interface().(Instance)
+	want.Name, want.Interface, want.VRID, want.Priority, want.Interval = "web", "eth0", 51, 150, 500*time.Millisecond
+	want.Addresses = []Address{{Prefix: netip.MustParsePrefix("10.0.0.100/24")}, {Prefix: netip.MustParsePrefix("10.0.0.101/24")}}
+	want.Track = []TrackUse{{Name: "haproxy", Weight: -60}, {Name: "proxy"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("instance: got %+v, want %+v", got, want)
 	}

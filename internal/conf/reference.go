@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -78,6 +79,14 @@ func kindOf(t reflect.Type) string {
 		return "duration"
 	case t == prefixType:
 		return "address with prefix"
+	case t == reflect.TypeFor[Route]():
+		return "route"
+	case t == reflect.TypeFor[Rule]():
+		return "routing rule"
+	case t == reflect.TypeFor[Address]():
+		return "address with prefix and place"
+	case readsText(t):
+		return "address"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.String:
@@ -103,6 +112,10 @@ func defaultOf(v reflect.Value) string {
 			return "empty"
 		}
 		return "`" + x + "`"
+	case netip.Addr:
+		if !x.IsValid() {
+			return "empty"
+		}
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -13,7 +14,11 @@ import (
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
+	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// readsText says whether values of t read themselves, as addresses and routes do.
+func readsText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textType) }
 
 // field is one key of a struct.
 type field struct {
@@ -39,7 +44,7 @@ func scalarType(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
 		return true
 	}
-	return t == prefixType
+	return readsText(t)
 }
 
 func typeWord(t reflect.Type) string {
@@ -48,6 +53,14 @@ func typeWord(t reflect.Type) string {
 		return "a duration, as 15s, 4h or 14d"
 	case t == prefixType:
 		return "an address with prefix length, as 10.0.0.100/24"
+	case t == reflect.TypeFor[Address]():
+		return "an address with prefix length, as 10.0.0.100/24 dev eth1"
+	case t == reflect.TypeFor[Route]():
+		return "a route, as default via 10.0.0.1 dev eth0"
+	case t == reflect.TypeFor[Rule]():
+		return "a routing rule, as from 10.0.0.100 lookup 100"
+	case readsText(t):
+		return "an address, as 10.0.0.1"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.String:
@@ -65,10 +78,12 @@ func setScalar(v reflect.Value, text string) error {
 		if x, ok = parseDuration(text); ok {
 			v.SetInt(int64(x))
 		}
-	case t == prefixType:
-		x, err := netip.ParsePrefix(text)
-		if ok = err == nil; ok {
-			v.Set(reflect.ValueOf(x))
+	case readsText(t):
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+			if t == prefixType || t == reflect.TypeFor[netip.Addr]() {
+				return fmt.Errorf("%.60q: want %s", text, typeWord(t))
+			}
+			return err
 		}
 	case t.Kind() == reflect.String:
 		v.SetString(text)
@@ -134,6 +149,13 @@ func itemDefault(t reflect.Type) reflect.Value {
 		item.Version, item.Timeout, item.Retries = "2c", 2*time.Second, 1
 	case *Instance:
 		item.Version, item.Interval, item.Checksum = 3, time.Second, "keepalived"
+		item.DownIntervals, item.Degraded, item.Accept, item.CheckAddresses = 3, "advertise", true, "each"
+		item.Announce = Announce{Count: 5, Delay: time.Second, Refresh: time.Minute}
+		item.Duplicates, item.Fence.Timeout = time.Second, 10*time.Second
+	case *Track:
+		item.AtLeast, item.Interval, item.Rise, item.Fall = 1, time.Second, 1, 1
+	case *BFDSession:
+		item.Interval, item.Multiplier = 50*time.Millisecond, 3
 	case *Frontend:
 		item.Mode = "http"
 	case *Backend:
