@@ -3,25 +3,32 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"keepwatch/haagent/status"
+	"keepwatch/metric"
 )
 
 func haCommand(g *global) *cobra.Command {
-	c := &cobra.Command{Use: "ha", Short: "Look at the HA agent of this host"}
+	c := &cobra.Command{Use: "ha", Short: "Look at the HA agent of this host, and move addresses away from it"}
+	c.AddCommand(haStatusCommand(g), haSwitchoverCommand(g), haDrainCommand(g))
+	return c
+}
+
+func haStatusCommand(g *global) *cobra.Command {
 	var raw bool
-	s := &cobra.Command{
-		Use: "status", Short: "Show instances, addresses, tracks and the proxy", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "status", Short: "Show instances, other routers, groups, BFD, tracks, the proxy and the last transitions", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if raw {
 				return g.printJSON(cmd.Context(), cmd.OutOrStdout(), status.Socket, "/status")
 			}
-			text, err := g.control(status.Socket).call(cmd.Context(), "GET", "/status", nil)
+			agent := g.control(status.Socket)
+			text, err := agent.call(cmd.Context(), http.MethodGet, "/status", nil)
 			if err != nil {
 				return err
 			}
@@ -29,37 +36,68 @@ func haCommand(g *global) *cobra.Command {
 			if err := json.Unmarshal(text, &st); err != nil {
 				return fmt.Errorf("cannot read the agent's answer: %w", err)
 			}
-			return printHA(tabwriter.NewWriter(cmd.OutOrStdout(), 2, 8, 2, ' ', 0), st)
+			if text, err = agent.call(cmd.Context(), http.MethodGet, "/events?after=0", nil); err != nil {
+				return err
+			}
+			var ev status.Events
+			if err := json.Unmarshal(text, &ev); err != nil {
+				return fmt.Errorf("cannot read the agent's answer: %w", err)
+			}
+			return printHA(cmd.OutOrStdout(), &st, lastTransitions(ev.Items))
 		},
 	}
-	s.Flags().BoolVar(&raw, "json", false, "print the whole status as JSON")
-	c.AddCommand(s)
+	c.Flags().BoolVar(&raw, "json", false, "print the whole status as JSON")
 	return c
 }
 
-func printHA(w *tabwriter.Writer, s status.Status) error {
-	fmt.Fprintln(w, "INSTANCE\tSTATE\tSINCE\tPRIORITY\tINTERFACE\tVRID\tHELD\tREASON")
-	for _, i := range s.Instances {
-		priority := fmt.Sprint(i.Priority)
-		if i.Priority != i.PriorityConfigured {
-			priority = fmt.Sprintf("%d (of %d)", i.Priority, i.PriorityConfigured)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", i.Name, i.State, ago(i.Since, s.Now), priority, i.Interface, i.VRID, strings.Join(i.Held, " "), i.Reason)
+func haSwitchoverCommand(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use: "switchover [INSTANCE]", Short: "Hand the addresses over to another router", Args: cobra.MaximumNArgs(1),
+		Long: `Hands the addresses of INSTANCE over to the next router; without INSTANCE those of every instance that is master here.
+They are served until the successor is heard, and taken back when nobody takes them. It is refused where no other router
+has been heard.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.tellAgent(cmd, "/switchover?"+url.Values{"instance": {strings.Join(args, "")}}.Encode())
+		},
 	}
-	if len(s.Tracks) > 0 {
-		fmt.Fprintln(w, "\nTRACK\tSTATE\tSINCE\tDETAIL")
-	}
-	for _, t := range s.Tracks {
-		word := "down"
-		if t.Up {
-			word = "up"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, word, ago(t.Since, s.Now), t.Detail)
-	}
-	if p := s.Proxy; p != nil {
-		fmt.Fprintf(w, "\nPROXY\tUP\tPROCESS\tRESTARTS\tREASON\n%s\t%t\t%d\t%d\t%s\n", p.Engine, p.Up, p.PID, p.Restarts, p.Reason)
-	}
-	return w.Flush()
 }
 
-func ago(t, now time.Time) string { return now.Sub(t).Truncate(time.Second).String() + " ago" }
+func haDrainCommand(g *global) *cobra.Command {
+	var off bool
+	c := &cobra.Command{
+		Use: "drain", Short: "Hand everything over and hold nothing until told otherwise", Args: cobra.NoArgs,
+		Long: `Hands the addresses of every instance over and takes none back, whoever dies, until 'keepwatch ha drain --off': before
+work on this host.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.tellAgent(cmd, fmt.Sprintf("/drain?on=%t", !off))
+		},
+	}
+	c.Flags().BoolVar(&off, "off", false, "take part again")
+	return c
+}
+
+// tellAgent posts to the agent's socket and prints what it did.
+func (g *global) tellAgent(cmd *cobra.Command, path string) error {
+	text, err := g.control(status.Socket).call(cmd.Context(), http.MethodPost, path, nil)
+	if err != nil {
+		return err
+	}
+	var a status.Answer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return fmt.Errorf("cannot read the agent's answer: %w", err)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), plain(a.Text))
+	return err
+}
+
+// shownTransitions is how many of the last transitions 'ha status' prints.
+const shownTransitions = 10
+
+func lastTransitions(all []status.Event) (last []status.Event) {
+	for _, e := range all {
+		if e.Kind == string(metric.EventVRRPTransition) {
+			last = append(last, e)
+		}
+	}
+	return last[max(0, len(last)-shownTransitions):]
+}
