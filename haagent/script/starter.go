@@ -1,0 +1,89 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// start is one program to be started.
+type start struct {
+	cmd     *exec.Cmd
+	started chan error // buffered: nobody may be waiting any more
+}
+
+// serve starts all programs from one thread that has no capability to hand on: the ambient set, which an executed
+// program inherits, belongs to a thread, not to the process. The thread is never given back.
+func (r *Runner) serve(bare chan<- error) {
+	defer close(r.finished)
+	runtime.LockOSThread()
+	err := dropCapabilities()
+	bare <- err
+	if err != nil {
+		return
+	}
+	for {
+		select {
+		case s := <-r.starts:
+			s.started <- s.cmd.Start()
+		case <-r.closing:
+			return
+		}
+	}
+}
+
+// dropCapabilities empties what an executed program may inherit from the calling thread. The thread keeps its own
+// capabilities: taking another user for a program needs them.
+func dropCapabilities() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot clear the ambient capabilities, which programs would inherit: %w", err)
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("cannot tell this thread's capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("cannot clear the inheritable capabilities: %w", err)
+	}
+	return nil
+}
+
+// start starts a program on that thread. Whatever fails, out is closed. When ctx ends first, what may still come to
+// life is killed.
+func (r *Runner) start(ctx context.Context, cmd *exec.Cmd, out *output) error {
+	s := &start{cmd: cmd, started: make(chan error, 1)}
+	if ctx.Err() != nil {
+		out.close()
+		return ctx.Err()
+	}
+	select {
+	case r.starts <- s:
+	case <-ctx.Done():
+		out.close()
+		return ctx.Err()
+	case <-r.closing:
+		out.close()
+		return ErrClosed
+	}
+	select {
+	case err := <-s.started:
+		if err != nil {
+			out.close()
+		}
+		return err
+	case <-ctx.Done():
+		go func() {
+			err := <-s.started
+			out.close()
+			if err == nil {
+				_ = watch(cmd).kill()
+			}
+		}()
+		return ctx.Err()
+	}
+}
