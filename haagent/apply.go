@@ -110,7 +110,7 @@ func (a *Agent) startInstance(c conf.Instance, lease conf.Lease) error {
 	}
 	// What a killed predecessor left is not ours before we are master. The owner's are its own.
 	if c.Priority != vrrp.PriorityOwner {
-		if err := a.addrs.Release(c.Interface, prefixes(c.Addresses)); err != nil {
+		if err := a.addrs.Release(c.Interface, c.Addresses); err != nil {
 			return err
 		}
 	}

@@ -68,6 +68,14 @@ func prefixes(addrs []conf.Address) (all []netip.Prefix) {
 	return all
 }
 
+// plain are addresses without a device, a scope or a label of their own.
+func plain(prefixes []netip.Prefix) (all []conf.Address) {
+	for _, p := range prefixes {
+		all = append(all, conf.Address{Prefix: p})
+	}
+	return all
+}
+
 // run drives the virtual router until ctx ends, then leaves with a word to the others.
 func (i *instance) run(ctx context.Context) {
 	defer i.port.unlisten(i)
@@ -189,7 +197,7 @@ func (i *instance) send(priority uint8) {
 
 // hold takes the addresses or renews their leases, and tells those that are new.
 func (i *instance) hold(addrs []netip.Prefix, now time.Time) {
-	if err := i.addrs.Hold(i.ifname, addrs); err != nil {
+	if err := i.addrs.Hold(i.ifname, plain(addrs)); err != nil {
 		i.failed("cannot hold the addresses", err)
 		return
 	}
@@ -201,7 +209,7 @@ func (i *instance) hold(addrs []netip.Prefix, now time.Time) {
 }
 
 func (i *instance) release(addrs []netip.Prefix, now time.Time) {
-	if err := i.addrs.Release(i.ifname, addrs); err != nil {
+	if err := i.addrs.Release(i.ifname, plain(addrs)); err != nil {
 		i.failed("cannot release the addresses, their leases end by themselves", err)
 	}
 	i.mu.Lock()

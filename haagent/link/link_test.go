@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepwatch/haagent/vrrp"
+	"keepwatch/internal/conf"
 	"keepwatch/internal/netnstest"
 )
 
@@ -74,7 +75,7 @@ func FuzzPacket4(f *testing.F) {
 	})
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func must(t *testing.T, err error) {
 func TestLease(t *testing.T) {
 	t.Parallel()
 	node := netnstest.New(t).Node("a", "10.7.0.1/24", "fd07::1/64")
-	addrs := []netip.Prefix{netip.MustParsePrefix("10.7.0.100/24"), netip.MustParsePrefix("10.8.0.100/24"), netip.MustParsePrefix("fd07::100/64")}
+	addrs := addresses(t, "10.7.0.100/24", "10.8.0.100/24", "fd07::100/64")
 	var a *Addresses
 	node.Do(func() {
 		var err error
@@ -106,7 +107,7 @@ func TestLease(t *testing.T) {
 	must(t, a.Release("eth0", addrs[:1]))
 	must(t, a.Release("eth0", addrs[:1]))
 	for _, p := range addrs[1:] {
-		netnstest.Await(t, p.String()+" to end", func() error {
+		netnstest.Await(t, p.Prefix.String()+" to end", func() error {
 			if node.Holds(p.Addr().String()) {
 				return fmt.Errorf("still there")
 			}
@@ -135,7 +136,7 @@ func TestConnSendsAndHears(t *testing.T) {
 			open := func(node *netnstest.Node) (c *Conn) {
 				node.Do(func() {
 					var err error
-					if c, err = Open("eth0", family); err != nil {
+					if c, err = Open("eth0", family, family.Group()); err != nil {
 						t.Error(err)
 					}
 				})
@@ -150,7 +151,7 @@ func TestConnSendsAndHears(t *testing.T) {
 			if family == vrrp.IPv6 {
 				a.Do(func() { src = Look("eth0", nil).Source6 })
 			}
-			must(t, from.Send(src, []byte("hello")))
+			must(t, from.Send(src, family.Group(), []byte("hello")))
 			var p vrrp.Packet
 			heard := make(chan error, 1)
 			go func() { heard <- to.Read(&p) }()
@@ -163,7 +164,7 @@ func TestConnSendsAndHears(t *testing.T) {
 			if p.Source != src || p.Dest != family.Group() || p.TTL != vrrp.TTL || string(p.Payload) != "hello" {
 				t.Errorf("got %+v", p)
 			}
-			must(t, from.Send(src, []byte("again")))
+			must(t, from.Send(src, family.Group(), []byte("again")))
 			netnstest.Await(t, "the second message", func() error {
 				if !to.Try(&p) {
 					return errors.New("nothing waits")
@@ -179,14 +180,14 @@ func TestConnSendsAndHears(t *testing.T) {
 			if err := <-ended; !errors.Is(err, os.ErrClosed) {
 				t.Errorf("after Close: got %v", err)
 			}
-			if err := from.Send(netip.MustParseAddr("10.99.0.1"), nil); family == vrrp.IPv4 && err == nil {
+			if err := from.Send(netip.MustParseAddr("10.99.0.1"), family.Group(), nil); family == vrrp.IPv4 && err == nil {
 				t.Error("sent from an address of nobody")
 			}
 			for _, bad := range []netip.Addr{{}, netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")} {
 				if bad.Is6() == (family == vrrp.IPv6) && bad.IsValid() {
 					continue
 				}
-				if err := from.Send(bad, nil); err == nil {
+				if err := from.Send(bad, family.Group(), nil); err == nil {
 					t.Errorf("sent from %q", bad)
 				}
 			}
@@ -195,7 +196,7 @@ func TestConnSendsAndHears(t *testing.T) {
 }
 
 func TestOpenSaysWhatIsWrong(t *testing.T) {
-	if _, err := Open("nosuch0", vrrp.IPv4); err == nil || !strings.Contains(err.Error(), `there is no interface "nosuch0"`) {
+	if _, err := Open("nosuch0", vrrp.IPv4, vrrp.GroupIPv4); err == nil || !strings.Contains(err.Error(), `there is no interface "nosuch0"`) {
 		t.Errorf("got %v", err)
 	}
 	if !errors.Is(privilege(fmt.Errorf("cannot: %w", unix.EPERM)), ErrPrivilege) || errors.Is(privilege(unix.EINVAL), ErrPrivilege) {
@@ -269,7 +270,7 @@ func TestRenewalIsNoNews(t *testing.T) {
 			not  []netip.Addr
 			want bool
 		}{{[]netip.Addr{vip.Addr()}, false}, {nil, true}} {
-			if err := a.Hold("eth0", []netip.Prefix{vip}); err != nil {
+			if err := a.Hold("eth0", []conf.Address{{Prefix: vip}}); err != nil {
 				t.Error(err)
 			}
 			n, err := b.file.Read(b.buf)
