@@ -105,12 +105,14 @@ func pure() []Pure {
 		{"internal/batch", []string{"sync"}, codec}, // the pool of compressors
 		{"collector/gmond", nil, codec},
 		{"collector/frame", nil, codec},
+		{"collector/holders", nil, decision},
 		{"extractor/chunk", nil, codec},
 		{"extractor/normalize", nil, decision},
 		{"alerter/rule", nil, decision},
 		{"alerter/route", nil, decision},
 		{"alerter/message", nil, decision},
 		{"haagent/vrrp", nil, decision},
+		{"haagent/bfd", nil, decision},
 		{"haagent/status", nil, codec},
 	}
 }
