@@ -7,7 +7,7 @@ WEB_SOURCES = $(shell find ui/web -type f -not -path '*/node_modules/*' -not -pa
 SCENARIO ?=
 PORT ?= 8080
 
-.PHONY: help run build web lab test test-go test-web check deps deps-run deps-lab generate tools bench clean
+.PHONY: help run build web lab test test-go test-web check deps deps-run deps-lab generate tools bench bench-failover bench-failover-more clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -67,6 +67,18 @@ test-web: ui/web/node_modules/.installed ## the web app's types and translations
 
 bench: deps-run ## samples per second from UDP datagram to committed row, CPU and bytes per sample
 	@go test ./test/bench -run '^$$' -bench Pipeline -benchtime 1x -timeout 20m
+
+bench-failover: deps build bin/failover ## failover beside keepalived, an hour; TRIALS=, CASES=, MODES= do a part, UPDATE=1 writes docs/failover.md (root)
+	@bin/failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(CASES),-cases $(CASES)) $(if $(MODES),-modes $(MODES)) $(if $(UPDATE),-update) table
+
+bench-failover-more: deps build bin/failover ## false failovers under load, cost, flood; MINUTES=10, UPDATE=1 (root)
+	@bin/failover $(if $(MINUTES),-minutes $(MINUTES)) $(if $(UPDATE),-update) quiet
+	@bin/failover $(if $(UPDATE),-update) cost
+	@bin/failover $(if $(UPDATE),-update) flood
+
+bin/failover: go.mod go.sum $(GO_SOURCES)
+	@echo "build: compiling the failover bench"
+	@CGO_ENABLED=0 go build -trimpath -o bin/failover ./test/failover
 
 clean: ## remove what was built, not ./data
 	rm -rf bin .tools ui/web/dist/assets ui/web/dist/index.html ui/web/node_modules
