@@ -1,7 +1,7 @@
 // Package haagent is the high-availability agent of one host: it joins the protocol (haagent/vrrp), the kernel
-// (haagent/link), what is tracked (haagent/track) and the managed proxy (haagent/proxy). It never needs Postgres,
-// the bus or another host of the pipeline to fail over, and nothing on the way from a timer to a socket waits for a
-// log, a reader of its status or a script. cmd/keepwatch runs it.
+// (haagent/link), what is tracked (haagent/track, haagent/bfd) and the managed proxy (haagent/proxy). It never needs
+// Postgres, the bus or another host of the pipeline to fail over, and nothing on the way from a timer to a socket
+// waits for a log, a reader of its status or a script. cmd/keepwatch-haagent runs it under haagent/supervise.
 package haagent
 
 import (
@@ -12,13 +12,18 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"keepwatch/haagent/bfd/session"
 	"keepwatch/haagent/link"
+	"keepwatch/haagent/notify"
 	"keepwatch/haagent/proxy"
+	"keepwatch/haagent/script"
 	"keepwatch/haagent/status"
+	"keepwatch/haagent/testament"
 	"keepwatch/haagent/vrrp"
 	"keepwatch/internal/conf"
 )
@@ -28,10 +33,11 @@ var ErrConfig = errors.New("haagent cannot run this configuration")
 
 // Options say what to run.
 type Options struct {
-	Config  conf.HAAgent
-	Host    string
-	DataDir string // absolute; the sockets lie in it
-	Log     *slog.Logger
+	Config    conf.HAAgent
+	Host      string
+	DataDir   string // absolute; the sockets lie in it
+	Log       *slog.Logger
+	Testament *testament.Writer // nil: no parent stands by
 }
 
 // Agent is the running agent.
@@ -39,19 +45,24 @@ type Agent struct {
 	opt     Options
 	boot    string
 	started time.Time
-	journal *journal
+	shared
 	reloads chan reloading
 
-	ctx   context.Context // of Run, for what is started by a reload
-	group *errgroup.Group // of Run
-	addrs *link.Addresses
+	ctx     context.Context // of Run, for what is started by a reload
+	group   *errgroup.Group // of Run
+	addrs   *link.Addresses
+	scripts *script.Runner
+	bfd     *session.Set
+	drained atomic.Bool
+	running atomic.Bool // units are in force, for the sign of life
 
+	// These change in begin and reload alone; others that look at them hold mu.
 	mu        sync.Mutex
 	config    conf.HAAgent // in force
 	proxy     *managed     // nil: none
 	tracks    map[string]*tracked
 	ports     map[portKey]*port
-	instances map[string]*running
+	units     []*unit
 	stopWatch context.CancelFunc
 	watching  []string
 }
@@ -59,17 +70,8 @@ type Agent struct {
 // tracked is a track with what is known of it.
 type tracked struct {
 	status.Track
-	process string
-	stop    context.CancelFunc
-}
-
-// running is an instance with the way to end it.
-type running struct {
-	*instance
-	config conf.Instance
-	ctx    context.Context
+	config conf.Track
 	stop   context.CancelFunc
-	ended  chan struct{}
 }
 
 // Configured reports whether the configuration asks for an agent.
@@ -84,10 +86,13 @@ func New(opt Options) (*Agent, error) {
 		return nil, err
 	}
 	boot := rand.Text()
-	return &Agent{
-		opt: opt, boot: boot, started: time.Now(), journal: newJournal(boot), reloads: make(chan reloading),
-		tracks: make(map[string]*tracked), ports: make(map[portKey]*port), instances: make(map[string]*running),
-	}, nil
+	a := &Agent{
+		opt: opt, boot: boot, started: time.Now(), reloads: make(chan reloading),
+		shared: shared{journal: newJournal(boot), testament: opt.Testament},
+		tracks: make(map[string]*tracked), ports: make(map[portKey]*port),
+	}
+	a.global.Store(&opt.Config.Notify)
+	return a, nil
 }
 
 // try opens what the instances need and closes it again, so that what is missing shows in one sentence at the start.
@@ -102,7 +107,8 @@ func try(all []conf.Instance) error {
 		if len(c.Addresses) == 0 {
 			return fmt.Errorf("%w: instance %q has no addresses", ErrConfig, c.Name)
 		}
-		conn, err := link.Open(c.Interface, vrrp.FamilyOf(c.Addresses[0].Addr()))
+		key := keyOf(c)
+		conn, err := link.Open(key.ifname, key.family, key.group)
 		if err != nil {
 			return fmt.Errorf("instance %q: %w", c.Name, err)
 		}
@@ -113,18 +119,19 @@ func try(all []conf.Instance) error {
 	return nil
 }
 
-// Run runs the agent until ctx ends: a master then says so and releases its addresses. It fails at once where the
-// configuration cannot be run, as when the proxy refuses its own.
+// Run runs the agent until ctx ends: a master then says so and serves until its successor does. It fails at once
+// where the configuration cannot be run, as when the proxy refuses its own.
 func (a *Agent) Run(ctx context.Context) error {
 	locked, err := lock(a.opt.DataDir)
 	if err != nil {
 		return err
 	}
 	defer locked.Close()
-	if a.addrs, err = link.NewAddresses(a.opt.Config.Lease.Lifetime); err != nil {
+	closeAll, err := a.open()
+	defer closeAll()
+	if err != nil {
 		return err
 	}
-	defer a.addrs.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	// The instances end before what they depend on: a proxy that stops first would be a failure to report.
 	base, endBase := context.WithCancel(context.WithoutCancel(ctx))
@@ -132,33 +139,109 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.ctx, a.group = base, group
 	group.Go(func() error { return a.serve(base) })
 	group.Go(func() error { return a.logEvents(base) })
+	group.Go(func() error { return ended(base, a.notifier.Run(base)) })
+	group.Go(func() error { return ended(base, a.testament.Run(base, a.alive)) })
+	a.keep(base, func(err error) { a.opt.Log.Error("BFD does not run", "err", err) }, a.bfd.Run)
 	if err := a.begin(ctx); err != nil {
-		a.endInstances()
+		a.end()
 		endBase()
 		return errors.Join(err, group.Wait())
 	}
+	a.testament.Say(testament.Running)
 	group.Go(func() error {
 		defer endBase()
-		for {
-			select {
-			case <-ctx.Done():
-				a.endInstances()
-				return nil
-			case r := <-a.reloads:
-				r.done <- a.reload(ctx, r.config)
-			}
-		}
+		a.takeReloads(ctx)
+		a.testament.Say(testament.Stopping)
+		a.end()
+		return nil
 	})
-	return group.Wait()
+	err = group.Wait()
+	if err == nil {
+		a.testament.Say(testament.Gone)
+	}
+	return err
+}
+
+// ended is what a part's end means: nothing once it was told to.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// open makes what all instances share. What it returns closes what was made, also on an error.
+func (a *Agent) open() (closeAll func(), err error) {
+	var undo []func()
+	closeAll = func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	}
+	if a.addrs, err = link.NewAddresses(a.opt.Config.Lease.Lifetime); err != nil {
+		return closeAll, err
+	}
+	undo = append(undo, a.addrs.Close)
+	if a.scripts, err = script.NewRunner(a.opt.Config.ScriptUser); err != nil {
+		return closeAll, err
+	}
+	undo = append(undo, a.scripts.Close)
+	a.notifier = notify.New(notify.Options{Scripts: a.scripts, Log: a.opt.Log})
+	a.bfd, err = session.New(session.Options{Sessions: a.opt.Config.BFD, Changed: a.bfdChanged, Log: a.opt.Log})
+	return closeAll, err
 }
 
 // begin starts what the first configuration wants: the proxy first, which instances may depend on.
 func (a *Agent) begin(ctx context.Context) error {
+	a.loadDrained()
 	if err := a.applyProxy(ctx, a.opt.Config.Proxy); err != nil {
 		return err
 	}
 	a.awaitProxy(ctx)
-	return a.apply(a.opt.Config)
+	if err := a.sweep(a.opt.Config); err != nil {
+		return err
+	}
+	if err := a.apply(a.opt.Config); err != nil {
+		return err
+	}
+	a.running.Store(true)
+	return nil
+}
+
+// end lets all instances go, each with a word, and then what they used.
+func (a *Agent) end() {
+	a.running.Store(false)
+	for _, u := range a.units {
+		u.stop()
+	}
+	for _, u := range a.units {
+		<-u.ended
+	}
+	for _, u := range a.units {
+		u.close()
+	}
+	for _, p := range a.ports {
+		p.close()
+	}
+	if err := a.addrs.DropStatic(a.config.Static); err != nil {
+		a.opt.Log.Error("cannot remove what is static", "err", err)
+	}
+}
+
+// alive is the sign of life: every unit has gone round lately. The renewal of the leases takes it round.
+func (a *Agent) alive() bool {
+	if !a.running.Load() {
+		return true // it starts or ends, which takes the time that it takes
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	oldest := time.Now().Add(-a.config.Lease.Lifetime).UnixNano()
+	for _, u := range a.units {
+		if u.alive.Load() < oldest {
+			return false
+		}
+	}
+	return true
 }
 
 // keep runs what must not end, and runs it again when it did: a failure to watch is no reason to give up addresses.
@@ -194,3 +277,26 @@ func (a *Agent) logEvents(ctx context.Context) error {
 
 // ProxySocket is the managed proxy's stats socket in a data folder.
 func ProxySocket(dataDir string) string { return filepath.Join(dataDir, proxy.StatsSocket) }
+
+// instances lists all. The caller holds mu, or is a reload.
+func (a *Agent) instances() (all []*instance) {
+	for _, u := range a.units {
+		all = append(all, u.members...)
+	}
+	return all
+}
+
+// unitOf finds the unit that drives an instance. The caller holds mu, or is a reload.
+func (a *Agent) unitOf(name string) (*unit, *instance) {
+	for _, u := range a.units {
+		for _, m := range u.members {
+			if m.name == name {
+				return u, m
+			}
+		}
+	}
+	return nil, nil
+}
+
+// family is an instance's.
+func (i *instance) family() vrrp.Family { return i.port.key.family }

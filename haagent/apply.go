@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -33,9 +34,20 @@ func (a *Agent) Reload(next conf.HAAgent) error {
 	}
 }
 
+func (a *Agent) takeReloads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-a.reloads:
+			r.done <- a.reload(ctx, r.config)
+		}
+	}
+}
+
 func (a *Agent) reload(ctx context.Context, next conf.HAAgent) error {
-	if next.Lease != a.config.Lease {
-		return errors.New("haagent.lease cannot change while the agent runs: restart it")
+	if next.Lease != a.config.Lease || next.ScriptUser != a.config.ScriptUser {
+		return errors.New("haagent.lease and haagent.script_user cannot change while the agent runs: restart it")
 	}
 	if err := try(next.Instances); err != nil {
 		return err
@@ -50,32 +62,33 @@ func (a *Agent) reload(ctx context.Context, next conf.HAAgent) error {
 	return nil
 }
 
-// apply brings tracks, ports and instances to what c says.
+// sweep removes what a killed predecessor left. It is not ours before we are master.
+func (a *Agent) sweep(c conf.HAAgent) error {
+	static := func(ifname string, p netip.Prefix) bool {
+		return slices.ContainsFunc(c.Static.Addresses, func(s conf.Address) bool { return s.Prefix == p && s.Device == ifname })
+	}
+	removed, err := a.addrs.Sweep(static)
+	if len(removed) > 0 {
+		a.journal.add(time.Now(), metric.EventVIPReleased, fmt.Sprintf("removed what an agent that was killed had left: %s", removed), nil)
+	}
+	return err
+}
+
+// apply brings everything to what c says.
 func (a *Agent) apply(c conf.HAAgent) error {
+	if err := a.applyStatic(c.Static); err != nil {
+		return err
+	}
+	if err := a.bfd.Apply(c.BFD); err != nil {
+		return err
+	}
+	a.global.Store(&c.Notify)
+	a.applyTracks(c)
+	if err := a.applyUnits(c); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.applyTracks(c)
-	for name, r := range a.instances {
-		i := slices.IndexFunc(c.Instances, func(n conf.Instance) bool { return n.Name == name })
-		if i < 0 || !sameRouter(r.config, c.Instances[i]) {
-			r.stop()
-			<-r.ended
-			delete(a.instances, name)
-		}
-	}
-	for _, n := range c.Instances {
-		r := a.instances[n.Name]
-		if r == nil {
-			if err := a.startInstance(n, c.Lease); err != nil {
-				return err
-			}
-			continue
-		}
-		if !reflect.DeepEqual(r.config, n) {
-			r.config = n
-			r.tell(r.ctx, vrrp.Reconfigure{Config: vrrpConfig(n, a.tracksOf(n))})
-		}
-	}
 	for key, p := range a.ports {
 		if !slices.ContainsFunc(c.Instances, func(n conf.Instance) bool { return keyOf(n) == key }) {
 			p.close()
@@ -87,57 +100,248 @@ func (a *Agent) apply(c conf.HAAgent) error {
 	return nil
 }
 
+// applyStatic adds what is new before it removes what is no longer wanted.
+func (a *Agent) applyStatic(next conf.Static) error {
+	if err := a.addrs.EnsureStatic(next); err != nil {
+		return err
+	}
+	old := a.config.Static
+	return a.addrs.DropStatic(conf.Static{Addresses: minus(old.Addresses, next.Addresses), Routes: minus(old.Routes, next.Routes), Rules: minus(old.Rules, next.Rules)})
+}
+
+func minus[T comparable](all, some []T) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return slices.Contains(some, t) })
+}
+
 func keyOf(c conf.Instance) portKey {
-	return portKey{c.Interface, vrrp.FamilyOf(c.Addresses[0].Addr())}
+	family := vrrp.FamilyOf(c.Addresses[0].Addr())
+	key := portKey{c.Interface, family, family.Group()}
+	if c.MulticastGroup.IsValid() {
+		key.group = c.MulticastGroup.WithZone("")
+	}
+	return key
 }
 
 // sameRouter reports whether an instance can go from one configuration to the other without leaving its phase.
-func sameRouter(a, b conf.Instance) bool { return keyOf(a) == keyOf(b) && a.VRID == b.VRID }
-
-func (a *Agent) startInstance(c conf.Instance, lease conf.Lease) error {
-	key := keyOf(c)
-	p := a.ports[key]
-	if p == nil {
-		p = newPort(key, a.opt.Log)
-		ifi, err := net.InterfaceByName(c.Interface)
-		if err != nil {
-			return fmt.Errorf("there is no interface %q: %w", c.Interface, err)
-		}
-		if err := p.open(ifi.Index); err != nil {
-			return err
-		}
-		a.ports[key] = p
-	}
-	// What a killed predecessor left is not ours before we are master. The owner's are its own.
-	if c.Priority != vrrp.PriorityOwner {
-		if err := a.addrs.Release(c.Interface, c.Addresses); err != nil {
-			return err
-		}
-	}
-	ctx, stop := context.WithCancel(a.ctx)
-	r := &running{config: c, ctx: ctx, stop: stop, ended: make(chan struct{}), instance: &instance{
-		name: c.Name, ifname: c.Interface, vrid: uint8(c.VRID), port: p, addrs: a.addrs, lifetime: lease.Lifetime, journal: a.journal,
-		in: make(chan vrrp.Input, 16), packets: make(chan *vrrp.Packet, inputs),
-		state: vrrp.New(vrrpConfig(c, a.tracksOf(c)), time.Now()),
-	}}
-	r.state, _ = vrrp.Step(r.state, linkInput(link.Look(c.Interface, virtual([]conf.Instance{c})), key.family), time.Now())
-	r.publish()
-	r.port.listen(r.instance)
-	a.instances[c.Name] = r
-	a.group.Go(func() error { defer close(r.ended); r.run(ctx); return nil })
-	return nil
+func sameRouter(a, b conf.Instance) bool {
+	return keyOf(a) == keyOf(b) && a.VRID == b.VRID && a.VirtualMAC == b.VirtualMAC && a.VirtualMACName == b.VirtualMACName && a.Duplicates == b.Duplicates
 }
 
-func (a *Agent) endInstances() {
+// plan is a unit as a configuration wants it.
+type plan struct {
+	group   *conf.SyncGroup // nil: a single router
+	members []conf.Instance
+}
+
+func plans(c conf.HAAgent) (all []plan) {
+	grouped := make(map[string]bool)
+	for i := range c.Groups {
+		p := plan{group: &c.Groups[i]}
+		for _, n := range c.Instances {
+			if slices.Contains(c.Groups[i].Members, n.Name) {
+				grouped[n.Name] = true
+				p.members = append(p.members, n)
+			}
+		}
+		all = append(all, p)
+	}
+	for _, n := range c.Instances {
+		if !grouped[n.Name] {
+			all = append(all, plan{members: []conf.Instance{n}})
+		}
+	}
+	return all
+}
+
+func (p *plan) name() string {
+	if p.group == nil {
+		return ""
+	}
+	return p.group.Name
+}
+
+// uses are the tracks that move a member: in a group every member's and the group's own move all.
+func (p *plan) uses(n *conf.Instance) []conf.TrackUse {
+	if p.group == nil {
+		return n.Track
+	}
+	all := slices.Clone(p.group.Track)
+	for _, m := range p.members {
+		for _, u := range m.Track {
+			if !slices.ContainsFunc(all, func(x conf.TrackUse) bool { return x.Name == u.Name }) {
+				all = append(all, u)
+			}
+		}
+	}
+	return all
+}
+
+// continues tells whether a unit can go on as planned.
+func (p *plan) continues(u *unit) bool {
+	return u.name == p.name() && slices.EqualFunc(u.members, p.members, func(m *instance, n conf.Instance) bool {
+		return m.name == n.Name && sameRouter(m.shown, n)
+	})
+}
+
+// applyUnits keeps the units that can go on, and takes those apart whose members go other ways: a router that stays
+// goes on in its new unit with its state and its addresses, one that does not leaves with a word.
+func (a *Agent) applyUnits(c conf.HAAgent) error {
+	planned := plans(c)
+	var kept, apart []*unit
+	for _, u := range a.units {
+		if i := slices.IndexFunc(planned, func(p plan) bool { return p.continues(u) }); i >= 0 {
+			kept = append(kept, u)
+		} else {
+			apart = append(apart, u)
+		}
+	}
+	loose := make(map[string]moving)
+	for _, u := range apart {
+		close(u.freeze)
+		<-u.ended
+		for n, m := range u.members {
+			if i := slices.IndexFunc(c.Instances, func(x conf.Instance) bool { return x.Name == m.name }); i >= 0 && sameRouter(m.shown, c.Instances[i]) {
+				loose[m.name] = moving{m, u.states[n]}
+				continue
+			}
+			a.retire(u, m, u.states[n])
+		}
+	}
+	var units []*unit
+	var failed error
+	for _, p := range planned {
+		if i := slices.IndexFunc(kept, func(u *unit) bool { return p.continues(u) }); i >= 0 {
+			a.reconfigure(kept[i], p, c)
+			units = append(units, kept[i])
+			continue
+		}
+		u, err := a.startUnit(p, c, loose)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		units = append(units, u)
+	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range a.instances {
-		r.stop()
+	a.units = units
+	a.mu.Unlock()
+	for _, u := range apart {
+		u.addrs.Close()
 	}
-	for _, r := range a.instances {
-		<-r.ended
+	return failed
+}
+
+// moving is a router between two units.
+type moving struct {
+	*instance
+	state vrrp.State
+}
+
+// retire lets a router leave that is no longer configured.
+func (a *Agent) retire(old *unit, m *instance, s vrrp.State) {
+	last := a.newUnit("", old.addrs, old.lifetime)
+	last.add(m, s)
+	m.port.listen(last, m)
+	last.stop()
+	last.run()
+	last.retired(m)
+}
+
+// reconfigure tells a unit what changed of its members. What is known of the tracks is looked up when the unit is at
+// it, so that no news of one is overtaken by an older look.
+func (a *Agent) reconfigure(u *unit, p plan, c conf.HAAgent) {
+	if p.group != nil {
+		u.notify.Store(&p.group.Notify)
 	}
-	for _, p := range a.ports {
-		p.close()
+	for n, m := range u.members {
+		next := p.members[n]
+		if reflect.DeepEqual(m.shown, next) && c.StartDelay == a.config.StartDelay && slices.Equal(m.uses, p.uses(&next)) {
+			continue
+		}
+		m.setUses(p.uses(&next))
+		u.tellMade(m, func() vrrp.Input {
+			m.configure(next)
+			return vrrp.Reconfigure{Config: a.configOf(m, c.StartDelay)}
+		})
 	}
+}
+
+// configOf is an instance's configuration for the protocol, with the tracks as they are now.
+func (a *Agent) configOf(m *instance, start time.Duration) vrrp.Config {
+	tracks, quorum := a.tracksOf(m)
+	return vrrpConfig(m.config, start, tracks, quorum)
+}
+
+func (a *Agent) newUnit(name string, addrs *link.Addresses, lifetime time.Duration) *unit {
+	u := &unit{
+		shared: &a.shared, fencer: a.fence, name: name, lifetime: lifetime, addrs: addrs,
+		in: make(chan input, 16), packets: make(chan packet, inputs), freeze: make(chan struct{}), ended: make(chan struct{}),
+	}
+	u.ctx, u.stop = context.WithCancel(a.ctx)
+	return u
+}
+
+func (u *unit) add(m *instance, s vrrp.State) {
+	m.addrs = u.addrs
+	u.members = append(u.members, m)
+	u.names = append(u.names, m.name)
+	u.states = append(u.states, s)
+}
+
+func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*unit, error) {
+	addrs, err := link.NewAddresses(c.Lease.Lifetime)
+	if err != nil {
+		return nil, err
+	}
+	u := a.newUnit(p.name(), addrs, c.Lease.Lifetime)
+	u.notify.Store(&conf.Notify{})
+	if p.group != nil {
+		u.notify.Store(&p.group.Notify)
+	}
+	for _, n := range p.members {
+		if was, ok := loose[n.Name]; ok {
+			was.group = u.name
+			was.setUses(p.uses(&n))
+			was.configure(n)
+			s, _ := vrrp.Step(was.state, vrrp.Reconfigure{Config: a.configOf(was.instance, c.StartDelay)}, time.Now())
+			u.add(was.instance, s)
+			continue
+		}
+		m, err := a.newInstance(n, p.uses(&n), addrs)
+		if err != nil {
+			return nil, errors.Join(err, u.discard())
+		}
+		m.group = u.name
+		s := vrrp.New(a.configOf(m, c.StartDelay), time.Now())
+		s, _ = vrrp.Step(s, linkInput(m, link.Look(n.Interface, virtual(c.Instances))), time.Now())
+		u.add(m, s)
+	}
+	for n, m := range u.members {
+		m.publish(&u.states[n])
+		m.port.listen(u, m)
+		a.start(u, m)
+	}
+	u.alive.Store(time.Now().UnixNano())
+	a.group.Go(func() error { u.run(); return nil })
+	return u, nil
+}
+
+// portOf finds or makes the socket that an instance needs.
+func (a *Agent) portOf(c conf.Instance) (*port, error) {
+	key := keyOf(c)
+	if p := a.ports[key]; p != nil {
+		return p, nil
+	}
+	p := newPort(key, a.opt.Log)
+	ifi, err := net.InterfaceByName(c.Interface)
+	if err != nil {
+		return nil, fmt.Errorf("there is no interface %q: %w", c.Interface, err)
+	}
+	if err := p.open(ifi.Index); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.ports[key] = p
+	a.mu.Unlock()
+	return p, nil
 }

@@ -333,7 +333,8 @@ func holds(t *testing.T, node *netnstest.Node, addr string, want bool) {
 
 // web is an instance as keepalived's of the same name.
 func web(priority int, addrs ...string) conf.Instance {
-	i := conf.Instance{Name: "web", Interface: "eth0", VRID: 51, Version: 3, Priority: priority, Interval: interval, Checksum: "keepalived"}
+	i := conf.Instance{Name: "web", Interface: "eth0", VRID: 51, Version: 3, Priority: priority, Interval: interval, Checksum: "keepalived", Accept: true,
+		Announce: conf.Announce{Count: 5, Delay: time.Second, Refresh: time.Minute}}
 	for _, a := range addrs {
 		i.Addresses = append(i.Addresses, conf.Address{Prefix: netip.MustParsePrefix(a)})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -16,10 +17,11 @@ import (
 type portKey struct {
 	ifname string
 	family vrrp.Family
+	group  netip.Addr
 }
 
-// port is the socket of one interface and family. It is made anew when the interface is, and hands what it hears to
-// the virtual router of its number.
+// port is the socket of one interface, family and group. It is made anew when the interface is, and hands what it
+// hears to the virtual router of its number.
 type port struct {
 	key portKey
 	log *slog.Logger
@@ -28,20 +30,26 @@ type port struct {
 	conn      *link.Conn
 	announcer *link.Announcer
 	index     int
-	listeners map[uint8]*instance
+	listeners map[uint8]listener
 	foreign   uint64 // heard, of a virtual router that is not ours
 	readers   sync.WaitGroup
 
 	trying sync.Mutex // held by drain
 }
 
+// listener is a virtual router with the unit that drives it.
+type listener struct {
+	*unit
+	member *instance
+}
+
 func newPort(key portKey, log *slog.Logger) *port {
-	return &port{key: key, log: log, listeners: make(map[uint8]*instance)}
+	return &port{key: key, log: log, listeners: make(map[uint8]listener)}
 }
 
 // open makes the sockets and begins to hear.
 func (p *port) open(index int) error {
-	conn, err := link.Open(p.key.ifname, p.key.family)
+	conn, err := link.Open(p.key.ifname, p.key.family, p.key.group)
 	if err != nil {
 		return err
 	}
@@ -101,29 +109,29 @@ func (p *port) deliver(packet *vrrp.Packet) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(packet.Payload) < 2 {
-		for _, i := range p.listeners {
-			i.hear(packet)
+		for _, l := range p.listeners {
+			l.hear(l.member, packet)
 		}
 		return
 	}
-	if i := p.listeners[packet.Payload[1]]; i != nil {
-		i.hear(packet)
+	if l, ok := p.listeners[packet.Payload[1]]; ok {
+		l.hear(l.member, packet)
 		return
 	}
 	p.foreign++
 }
 
-func (p *port) listen(i *instance) {
+func (p *port) listen(u *unit, m *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.listeners[i.vrid] = i
+	p.listeners[m.vrid] = listener{u, m}
 }
 
-func (p *port) unlisten(i *instance) {
+func (p *port) unlisten(u *unit, m *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.listeners[i.vrid] == i {
-		delete(p.listeners, i.vrid)
+	if p.listeners[m.vrid].unit == u {
+		delete(p.listeners, m.vrid)
 	}
 }
 

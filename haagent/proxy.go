@@ -9,6 +9,7 @@ import (
 
 	"keepwatch/haagent/proxy"
 	"keepwatch/haagent/status"
+	"keepwatch/haagent/track"
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
 )
@@ -72,7 +73,7 @@ func (a *Agent) startProxy(ctx context.Context, c conf.Proxy) error {
 	s := m.State()
 	a.mu.Lock()
 	a.proxy = m
-	a.tracks[trackProxy] = &tracked{Track: status.Track{Name: trackProxy, Up: s.Up, Since: s.Since, Detail: s.Reason}, stop: func() {}}
+	a.tracks[trackProxy] = &tracked{Track: status.Track{Name: trackProxy, Kind: "proxy", Target: "haproxy", Up: s.Up, Since: s.Since, Detail: s.Reason}, stop: func() {}}
 	a.mu.Unlock()
 	base, stop := context.WithCancel(a.ctx)
 	m.stop = stop
@@ -114,6 +115,6 @@ func (a *Agent) proxyChanged(s proxy.State) {
 	if !s.Up {
 		kind, text = metric.EventProxyStopped, "haproxy does not serve: "+s.Reason
 	}
-	a.trackChanged(trackProxy, s.Up, s.Reason)
+	a.trackChanged(trackProxy, track.Finding{Up: s.Up, Detail: s.Reason})
 	a.journal.add(time.Now(), kind, text, map[string]string{"engine": "haproxy"})
 }

@@ -54,6 +54,8 @@ func (a *Agent) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
 	mux.HandleFunc("GET /events", a.answerEvents)
+	mux.HandleFunc("POST /switchover", a.answerSwitchover)
+	mux.HandleFunc("POST /drain", a.answerDrain)
 	s := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: maxWait + 10*time.Second, MaxHeaderBytes: 8 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -88,17 +90,41 @@ func (a *Agent) answerEvents(w http.ResponseWriter, r *http.Request) {
 	answer(w, a.journal.await(ctx, q.Get("boot"), after))
 }
 
+// refuse says why something cannot be done.
+func refuse(w http.ResponseWriter, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusConflict)
+	_ = json.NewEncoder(w).Encode(status.Refusal{Error: why}) // the reader is gone
+}
+
 // Status is what the agent is like now.
 func (a *Agent) Status() status.Status {
+	now, drained := time.Now(), a.drained.Load()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := status.Status{Host: a.opt.Host, Boot: a.boot, Started: a.started, Now: time.Now(), Instances: []status.Instance{}, Tracks: []status.Track{}}
-	for _, r := range a.instances {
-		s.Instances = append(s.Instances, r.status())
+	s := status.Status{
+		Host: a.opt.Host, Boot: a.boot, Started: a.started, Now: now, Parent: a.testament.HasParent(), Drained: drained,
+		Instances: []status.Instance{}, Tracks: []status.Track{}, BFD: a.sessions(),
+	}
+	for _, u := range a.units {
+		g := status.Group{Name: u.name, Reason: u.reason.get()}
+		for _, m := range u.members {
+			i := m.status(now, drained)
+			s.Instances = append(s.Instances, i)
+			g.Members = append(g.Members, m.name)
+			if g.State == "" || rank[i.State] < rank[g.State] {
+				g.State = i.State
+			}
+		}
+		if u.name != "" {
+			s.Groups = append(s.Groups, g)
+		}
 	}
 	sort.Slice(s.Instances, func(i, j int) bool { return s.Instances[i].Name < s.Instances[j].Name })
-	for _, t := range a.tracks {
-		s.Tracks = append(s.Tracks, t.Track)
+	for name, t := range a.tracks {
+		if name != trackDrain {
+			s.Tracks = append(s.Tracks, t.Track)
+		}
 	}
 	sort.Slice(s.Tracks, func(i, j int) bool { return s.Tracks[i].Name < s.Tracks[j].Name })
 	if a.proxy != nil {
@@ -108,16 +134,15 @@ func (a *Agent) Status() status.Status {
 	return s
 }
 
-// dropped counts the refused packets by reason.
-func dropped(s *vrrp.State, flooded uint64) map[string]uint64 {
-	d := make(map[string]uint64)
-	for _, reason := range vrrp.Drops() {
-		if n := s.Counters.Dropped[reason]; n > 0 {
-			d[reason.String()] = n
-		}
+// rank orders the states of a group's members: the least of them is the group's.
+var rank = map[string]int{vrrp.Fault.String(): 0, vrrp.Init.String(): 1, vrrp.Backup.String(): 2, vrrp.Master.String(): 3}
+
+func (a *Agent) sessions() (all []status.BFDSession) {
+	for _, b := range a.bfd.Status() {
+		all = append(all, status.BFDSession{
+			Name: b.Name, Peer: b.Peer.String(), State: b.State, Up: b.Up, Since: b.Since, DetectionMS: milliseconds(b.DetectionTime),
+			Sent: b.Sent, Received: b.Received, Dropped: b.Dropped, RemoteDiag: b.RemoteDiag,
+		})
 	}
-	if flooded > 0 {
-		d["flood"] = flooded
-	}
-	return d
+	return all
 }

@@ -1,14 +1,19 @@
 package haagent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"keepwatch/haagent/bfd"
+	"keepwatch/haagent/bfd/session"
 	"keepwatch/haagent/link"
+	"keepwatch/haagent/script"
 	"keepwatch/haagent/status"
 	"keepwatch/haagent/track"
 	"keepwatch/haagent/vrrp"
@@ -16,27 +21,8 @@ import (
 	"keepwatch/metric"
 )
 
-func linkInput(s link.Status, family vrrp.Family) vrrp.LinkChanged {
-	in := vrrp.LinkChanged{Up: s.Up, Source: s.Source4, Detail: s.Detail}
-	if family == vrrp.IPv6 {
-		in.Source = s.Source6
-	}
-	return in
-}
-
-func virtual(all []conf.Instance) (addrs []netip.Addr) {
-	for _, c := range all {
-		if c.Priority == vrrp.PriorityOwner {
-			continue
-		}
-		for _, p := range c.Addresses {
-			addrs = append(addrs, p.Addr())
-		}
-	}
-	return addrs
-}
-
-// watchLinks follows the interfaces of the instances; it starts anew when they are other ones.
+// watchLinks follows the interfaces of the instances; it starts anew when they or the virtual addresses are other
+// ones. The caller holds mu.
 func (a *Agent) watchLinks(c conf.HAAgent) {
 	var names []string
 	for _, n := range c.Instances {
@@ -45,15 +31,15 @@ func (a *Agent) watchLinks(c conf.HAAgent) {
 		}
 	}
 	slices.Sort(names)
+	not := virtual(c.Instances)
 	if a.stopWatch != nil {
-		if slices.Equal(names, a.watching) {
+		if slices.Equal(names, a.watching) && slices.Equal(not, virtual(a.config.Instances)) {
 			return
 		}
 		a.stopWatch()
 	}
 	ctx, stop := context.WithCancel(a.ctx)
 	a.stopWatch, a.watching = stop, names
-	not := virtual(c.Instances)
 	a.keep(ctx, func(err error) { a.opt.Log.Error("interfaces are not watched for a second", "err", err) },
 		func(ctx context.Context) error { return link.Watch(ctx, names, not, a.linkChanged) })
 }
@@ -66,84 +52,191 @@ func (a *Agent) linkChanged(ifname string, s link.Status) {
 			ports = append(ports, p)
 		}
 	}
-	told := a.on(func(r *running) bool { return r.ifname == ifname })
+	told := a.on(func(i *instance) bool { return i.port.key.ifname == ifname })
 	a.mu.Unlock()
 	for _, p := range ports {
 		p.follow(s)
 	}
 	for _, r := range told {
-		r.tell(r.ctx, linkInput(s, r.port.key.family))
+		r.tell(r.member, linkInput(r.member, s))
 	}
 }
 
-// on lists instances. The caller holds mu.
-func (a *Agent) on(which func(*running) bool) (out []*running) {
-	for _, r := range a.instances {
-		if which(r) {
-			out = append(out, r)
+// on lists instances with their units. The caller holds mu.
+func (a *Agent) on(which func(*instance) bool) (out []listener) {
+	for _, u := range a.units {
+		for _, m := range u.members {
+			if which(m) {
+				out = append(out, listener{u, m})
+			}
 		}
 	}
 	return out
 }
 
-// applyTracks starts and stops the watching of processes. The caller holds mu.
+// applyTracks starts and stops the watching of what is tracked.
 func (a *Agent) applyTracks(c conf.HAAgent) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for name, t := range a.tracks {
-		if name != trackProxy && !slices.ContainsFunc(c.Tracks, func(n conf.Track) bool { return n.Name == name && n.Process == t.process }) {
+		if name != trackProxy && name != trackDrain && !slices.ContainsFunc(c.Tracks, func(n conf.Track) bool { return n.Name == name && reflect.DeepEqual(n, t.config) }) {
 			t.stop()
 			delete(a.tracks, name)
 		}
 	}
 	for _, n := range c.Tracks {
-		if a.tracks[n.Name] != nil {
-			continue
+		if a.tracks[n.Name] == nil {
+			a.tracks[n.Name] = a.startTrack(n)
 		}
-		ctx, stop := context.WithCancel(a.ctx)
-		t := &tracked{Track: status.Track{Name: n.Name, Since: time.Now()}, process: n.Process, stop: stop}
-		var err error
-		if t.Up, err = track.Running(n.Process); err != nil {
-			t.Detail = err.Error()
-		} else if !t.Up {
-			t.Detail = "no process " + n.Process + " runs"
-		}
-		a.tracks[n.Name] = t
-		a.keep(ctx, func(err error) { a.trackChanged(n.Name, false, err.Error()) }, func(ctx context.Context) error {
-			return track.Process(ctx, n.Process, func(up bool, reason string) { a.trackChanged(n.Name, up, reason) })
-		})
 	}
 }
 
-// tracksOf are an instance's tracks as they are now. The caller holds mu.
-func (a *Agent) tracksOf(c conf.Instance) (tracks []vrrp.Track) {
-	for _, u := range c.Track {
-		t := vrrp.Track{Name: u.Name, Weight: u.Weight}
-		if known := a.tracks[u.Name]; known != nil {
-			t.Up, t.Detail = known.Up, known.Detail
+// startTrack begins with what a look tells at once; what needs a check to be known begins as init_fail says.
+func (a *Agent) startTrack(c conf.Track) *tracked {
+	ctx, stop := context.WithCancel(a.ctx)
+	kind, target := kindOf(c)
+	t := &tracked{config: c, stop: stop, Track: status.Track{Name: c.Name, Kind: kind, Target: target, Since: time.Now()}}
+	if c.BFD != "" {
+		t.Up, t.Detail = a.sessionIsUp(c.BFD)
+		return t
+	}
+	found, known := track.Look(c)
+	if !known {
+		found = track.Finding{Up: !c.InitFail, Detail: "not looked at yet"}
+	}
+	t.Up, t.Value, t.Detail = found.Up, found.Value, found.Detail
+	a.keep(ctx, func(err error) { a.trackChanged(c.Name, track.Finding{Detail: err.Error()}) }, func(ctx context.Context) error {
+		return track.Run(ctx, c, track.Options{Scripts: a.scripts}, func(f track.Finding) { a.trackChanged(c.Name, f) })
+	})
+	return t
+}
+
+// kindOf is a track's kind with what it looks at, for people.
+func kindOf(c conf.Track) (kind, target string) {
+	for _, k := range []struct{ kind, target string }{
+		{"process", c.Process}, {"script", strings.Join(c.Script, " ")}, {"interface", c.Interface}, {"route", c.Route}, {"file", c.File},
+		{"ping", strings.Join(c.Ping, " ")}, {"http", c.HTTP}, {"tcp", c.TCP}, {"bfd", c.BFD},
+	} {
+		if k.target != "" {
+			return k.kind, k.target
 		}
+	}
+	return "", ""
+}
+
+// tracksOf are an instance's tracks and its quorum as they are now.
+func (a *Agent) tracksOf(m *instance) (tracks []vrrp.Track, quorum *vrrp.Track) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m.mu.Lock()
+	uses, wants := m.uses, m.shown.Quorum
+	m.mu.Unlock()
+	fill := func(name string) vrrp.Track {
+		t := vrrp.Track{Name: name}
+		if known := a.tracks[name]; known != nil {
+			t.Up, t.Value, t.Detail, t.ByValue = known.Up, known.Value, known.Detail, known.config.File != ""
+		}
+		return t
+	}
+	for _, u := range uses {
+		t := fill(u.Name)
+		t.Weight, t.Reverse = u.Weight, u.Reverse
 		tracks = append(tracks, t)
 	}
-	return tracks
+	if wants != "" {
+		q := fill(wants)
+		quorum = &q
+	}
+	return append(tracks, fill(trackDrain)), quorum
 }
 
-func (a *Agent) trackChanged(name string, up bool, detail string) {
+func (a *Agent) trackChanged(name string, f track.Finding) {
 	now := time.Now()
 	a.mu.Lock()
 	t := a.tracks[name]
-	if t == nil || t.Up == up {
+	if t == nil || t.Up == f.Up && t.Value == f.Value {
 		a.mu.Unlock()
 		return
 	}
-	t.Up, t.Since, t.Detail = up, now, detail
-	told := a.on(func(r *running) bool {
-		return slices.ContainsFunc(r.config.Track, func(u conf.TrackUse) bool { return u.Name == name })
-	})
+	t.Up, t.Value, t.Since, t.Detail = f.Up, f.Value, now, f.Detail
+	told := a.on(func(i *instance) bool { return i.dependsOn(name) })
 	a.mu.Unlock()
 	for _, r := range told {
-		r.tell(r.ctx, vrrp.TrackChanged{Name: name, Up: up, Detail: detail})
+		r.tell(r.member, vrrp.TrackChanged{Name: name, Up: f.Up, Value: f.Value, Detail: f.Detail})
 	}
 	word := "up"
-	if !up {
-		word = "down: " + detail
+	if t.config.File != "" && f.Up {
+		word = fmt.Sprintf("at %d", f.Value)
+	} else if !f.Up {
+		word = "down: " + f.Detail
 	}
-	a.journal.add(now, metric.EventTrackChanged, fmt.Sprintf("track %s is %s", name, word), map[string]string{"track": name, "up": strconv.FormatBool(up)})
+	a.journal.add(now, metric.EventTrackChanged, fmt.Sprintf("track %s is %s", name, word), map[string]string{"track": name, "up": strconv.FormatBool(f.Up)})
+}
+
+func (i *instance) dependsOn(track string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return track == trackDrain || i.shown.Quorum == track || slices.ContainsFunc(i.uses, func(u conf.TrackUse) bool { return u.Name == track })
+}
+
+// bfdChanged is called by BFD: a silent peer is a master's death for the instances that say so, and every change one
+// of the tracks that look at it.
+func (a *Agent) bfdChanged(e session.Event) {
+	word := "up"
+	if !e.Up {
+		word = "down: " + e.Detail
+	}
+	a.journal.add(e.At, "bfd_changed", fmt.Sprintf("BFD session %s is %s", e.Name, word), map[string]string{"session": e.Name, "up": strconv.FormatBool(e.Up)})
+	a.mu.Lock()
+	var tracks []string
+	for name, t := range a.tracks {
+		if t.config.BFD == e.Name {
+			tracks = append(tracks, name)
+		}
+	}
+	var told []listener
+	if !e.Up && !e.Admin && e.Diag == bfd.DiagSilent {
+		told = a.on(func(i *instance) bool { return slices.Contains(i.shown.BFD, e.Name) })
+	}
+	var session conf.BFDSession
+	for _, s := range a.config.BFD {
+		if s.Name == e.Name {
+			session = s
+		}
+	}
+	a.mu.Unlock()
+	for _, r := range told {
+		r.tell(r.member, vrrp.PeerLost{Peer: session.Peer.WithZone(""), Skew: e.Detection / time.Duration(max(session.Multiplier, 1)), Detail: "BFD session " + e.Name + " is down (" + e.Detail + ")"})
+	}
+	for _, name := range tracks {
+		a.trackChanged(name, track.Finding{Up: e.Up, Detail: e.Detail})
+	}
+}
+
+func (a *Agent) sessionIsUp(name string) (up bool, detail string) {
+	for _, s := range a.bfd.Status() {
+		if s.Name == name {
+			return s.Up, s.Reason
+		}
+	}
+	return false, "no packet yet"
+}
+
+// fence runs the program that must confirm a master's death, beside the unit, which goes on hearing meanwhile.
+func (a *Agent) fence(u *unit, m *instance, f vrrp.Fence) {
+	c := m.config.Fence
+	a.group.Go(func() error {
+		r, err := a.scripts.Run(u.ctx, script.Command{Argv: append(slices.Clone(c.Command), f.Master.String()), Timeout: c.Timeout, Env: []string{"KEEPWATCH_INSTANCE=" + m.name}})
+		out, _, _ := strings.Cut(strings.TrimSpace(r.Output), "\n")
+		answer := vrrp.Fenced{Dead: err == nil && !r.TimedOut && r.ExitCode == 0, Detail: cmp.Or(out, "exit status "+strconv.Itoa(r.ExitCode))}
+		switch {
+		case err != nil:
+			answer.Detail = err.Error()
+		case r.TimedOut:
+			answer.Detail = fmt.Sprintf("no answer within %s", c.Timeout)
+		}
+		a.journal.add(time.Now(), "vrrp_fenced", fmt.Sprintf("%s: fencing %s: dead %t: %s", m.name, f.Master, answer.Dead, answer.Detail), m.labels())
+		u.tell(m, answer)
+		return nil
+	})
 }

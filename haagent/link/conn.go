@@ -58,8 +58,27 @@ type buffers struct{ packet, control []byte }
 
 func newBuffers() buffers { return buffers{make([]byte, 2048), make([]byte, 256)} }
 
-// Open joins the family's VRRP group on an interface.
-func Open(ifname string, family vrrp.Family) (*Conn, error) {
+// Open hears all of VRRP that comes in by an interface, what goes to a group among it, and sends.
+func Open(ifname string, family vrrp.Family, group netip.Addr) (*Conn, error) {
+	return open(ifname, family, func(c *Conn, fd int) error {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) // else the system's default
+		return c.join(fd, group)
+	})
+}
+
+// OpenSender is Open for sending alone: what comes in is dropped by the kernel.
+func OpenSender(ifname string, family vrrp.Family) (*Conn, error) {
+	return open(ifname, family, func(_ *Conn, fd int) error {
+		nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
+	})
+}
+
+// receiveBuffer holds what comes while this process waits for a processor: some thousand advertisements, so that a
+// flood does not push the master's out.
+const receiveBuffer = 1 << 20
+
+func open(ifname string, family vrrp.Family, prepare func(c *Conn, fd int) error) (*Conn, error) {
 	ifi, err := net.InterfaceByName(ifname)
 	if err != nil {
 		return nil, fmt.Errorf("there is no interface %q: name one of this host's in haagent.instances", ifname)
@@ -73,7 +92,11 @@ func Open(ifname string, family vrrp.Family) (*Conn, error) {
 		return nil, privilege(fmt.Errorf("cannot make a VRRP socket: %w", err))
 	}
 	c := &Conn{family: family, ifindex: ifi.Index, read: newBuffers(), try: newBuffers()}
-	if err := c.setUp(fd, ifname); err != nil {
+	err = c.setUp(fd, ifname)
+	if err == nil {
+		err = prepare(c, fd)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, privilege(fmt.Errorf("cannot prepare the VRRP socket of %s: %w", ifname, err))
 	}
@@ -100,13 +123,13 @@ func (c *Conn) setUp(fd int, ifname string) error {
 		return err
 	}
 	options := []option{
-		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
 		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0}, {unix.IPPROTO_IP, unix.IP_TOS, internetControl},
 		{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
 	}
 	if c.family == vrrp.IPv6 {
 		options = []option{
-			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
+			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, c.ifindex}, {unix.IPPROTO_IPV6, unix.IPV6_TCLASS, internetControl},
 			{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, {unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
 			{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
@@ -117,15 +140,18 @@ func (c *Conn) setUp(fd int, ifname string) error {
 			return err
 		}
 	}
-	group := c.family.Group()
+	if c.family == vrrp.IPv6 {
+		return nil
+	}
+	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(c.ifindex)})
+}
+
+func (c *Conn) join(fd int, group netip.Addr) error {
 	if c.family == vrrp.IPv6 {
 		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(c.ifindex)})
 	}
 	mreq := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(c.ifindex)}
-	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq); err != nil {
-		return err
-	}
-	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(c.ifindex)})
+	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq)
 }
 
 // Read waits for a packet. p's payload is valid until the next Read. The error wraps os.ErrClosed after Close. A
@@ -211,18 +237,18 @@ func packet6(p *vrrp.Packet, b, control []byte, from unix.Sockaddr) bool {
 	return p.Dest.IsValid()
 }
 
-// Send multicasts a message from an address of this host. It never waits: a full queue is an error.
-func (c *Conn) Send(src netip.Addr, message []byte) error {
-	if !src.IsValid() || vrrp.FamilyOf(src) != c.family {
-		return fmt.Errorf("cannot send an advertisement on %s from %q: want an %s address", c.file.Name(), src, c.family)
+// Send sends a message from an address of this host to a group or a peer. It never waits: a full queue is an error.
+func (c *Conn) Send(src, dst netip.Addr, message []byte) error {
+	if !src.IsValid() || !dst.IsValid() || vrrp.FamilyOf(src) != c.family || vrrp.FamilyOf(dst) != c.family {
+		return fmt.Errorf("cannot send an advertisement on %s from %q to %q: want %s addresses", c.file.Name(), src, dst, c.family)
 	}
 	var to unix.Sockaddr
 	var oob []byte
 	if c.family == vrrp.IPv6 {
-		to = &unix.SockaddrInet6{Addr: c.family.Group().As16(), ZoneId: uint32(c.ifindex)}
+		to = &unix.SockaddrInet6{Addr: dst.As16(), ZoneId: uint32(c.ifindex)}
 		oob = unix.PktInfo6(&unix.Inet6Pktinfo{Addr: src.As16(), Ifindex: uint32(c.ifindex)})
 	} else {
-		to = &unix.SockaddrInet4{Addr: c.family.Group().As4()}
+		to = &unix.SockaddrInet4{Addr: dst.As4()}
 		oob = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: src.As4(), Ifindex: int32(c.ifindex)})
 	}
 	var err error

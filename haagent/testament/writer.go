@@ -214,3 +214,6 @@ func (w *Writer) Close() error {
 	w.fd = -1
 	return w.file.Close()
 }
+
+// HasParent tells whether somebody stands by to carry the testament out.
+func (w *Writer) HasParent() bool { return w != nil && w.file != nil }

@@ -35,6 +35,22 @@ const (
 	MaxInterval = 4095 * centisecond
 )
 
+// The authentication types of version 2 (RFC 2338 section 5.3.6; RFC 3768 kept only the first).
+const (
+	AuthNone     = 0
+	AuthPassword = 1 // 8 bytes in the clear
+	AuthAH       = 2 // an IP authentication header before the message
+)
+
+// Password is the trailer of a version 2 message: the first 8 bytes of a text, filled up with zeros.
+type Password [authLen]byte
+
+// NewPassword cuts or fills a text as keepalived does.
+func NewPassword(text string) (p Password) {
+	copy(p[:], text)
+	return p
+}
+
 // Family is an address family.
 type Family uint8
 
@@ -163,7 +179,8 @@ type Advert struct {
 	VRID      uint8
 	Priority  uint8         // 0: the master is leaving
 	Interval  time.Duration // version 2: whole seconds; version 3: steps of 10 ms
-	AuthType  uint8         // version 2: 0 none, 1 password, 2 AH
+	AuthType  uint8         // version 2
+	Password  Password      // version 2 with AuthPassword
 	Addresses Addresses     // when decoded, a view into the packet
 }
 
@@ -179,7 +196,7 @@ func (a *Advert) Append(out []byte, src, dst netip.Addr, kind Checksum) []byte {
 	out = append(out, 0, 0)
 	out = append(out, a.Addresses.raw...)
 	if a.Version == 2 {
-		out = append(out, make([]byte, authLen)...)
+		out = append(out, a.Password[:]...)
 	}
 	msg := out[start:]
 	sum := sumBytes(0, msg)

@@ -18,27 +18,32 @@ type Drop uint8
 
 // The reasons, in the order in which they are looked for. RFC 9568 section 7.1 unless said otherwise.
 const (
-	Accepted     Drop = iota
-	DropFamily        // source and destination of different families, or not of the instance's
-	DropTTL           // TTL or hop limit is not 255: it came through a router
-	DropShort         // shorter than the header
-	DropVersion       // neither 2 nor 3, or not the instance's
-	DropType          // not an advertisement
-	DropLength        // length and number of addresses disagree
-	DropChecksum      // wrong in every way of computing it
-	DropVRID          // another virtual router, or 0
-	DropEmpty         // no address (section 5.2.5)
-	DropInterval      // interval 0 (errata of section 5.2.7)
-	DropDest          // not sent to the multicast group
-	DropOwn           // from this router's own address: a loop, or a second router with it
-	DropIdle          // the instance is in init or fault
+	Accepted      Drop = iota
+	DropFamily         // source and destination of different families, or not of the instance's
+	DropTTL            // TTL or hop limit is not 255, or below the least of a unicast peer: it came through a router
+	DropShort          // shorter than the header
+	DropVersion        // neither 2 nor 3, or not the instance's
+	DropType           // not an advertisement
+	DropLength         // length and number of addresses disagree
+	DropChecksum       // wrong in every way of computing it
+	DropVRID           // another virtual router, or 0
+	DropEmpty          // no address (section 5.2.5)
+	DropInterval       // interval 0 (errata of section 5.2.7)
+	DropDest           // multicast where peers are configured, unicast where not, or another group
+	DropOwn            // from this router's own address: a loop, or a second router with it
+	DropPeer           // by unicast from somebody who is no peer
+	DropAuth           // version 2: another type of authentication (RFC 3768 section 7.1)
+	DropPassword       // version 2: another password
+	DropMismatch       // version 2: another interval (RFC 3768 section 7.1), which makes two masters
+	DropAddresses      // strict version 2: other addresses, and not from their owner (RFC 3768 section 7.1)
+	DropIdle           // the instance is in init or fault
 
 	numDrops = iota
 )
 
 var dropNames = [numDrops]string{
 	"accepted", "family", "ttl", "short", "version", "type", "length", "checksum", "vrid", "no_addresses", "interval",
-	"destination", "own_address", "not_running",
+	"destination", "own_address", "peer", "auth_type", "password", "interval_mismatch", "addresses", "not_running",
 }
 
 // String gives the reason as a metric label, "ttl".
@@ -59,7 +64,7 @@ func Drops() []Drop {
 }
 
 // Decode reads the advertisement in p. It checks all that can be known without a virtual router's configuration:
-// TTL, version, type, exact length, checksum, VRID, number of addresses and interval; the first that fails is the
+// TTL of a multicast, version, type, exact length, checksum, VRID, number of addresses and interval; the first that fails is the
 // result, otherwise Accepted. Over IPv4 both checksums of version 3 are taken and kind says which it was. The
 // advert's addresses point into p.Payload.
 func Decode(p *Packet) (a Advert, kind Checksum, drop Drop) {
@@ -68,7 +73,7 @@ func Decode(p *Packet) (a Advert, kind Checksum, drop Drop) {
 	switch {
 	case !p.Source.IsValid() || !p.Dest.IsValid() || FamilyOf(p.Dest) != family:
 		return a, kind, DropFamily
-	case p.TTL != TTL:
+	case p.TTL != TTL && p.Dest.IsMulticast():
 		return a, kind, DropTTL
 	case len(b) < headerLen:
 		return a, kind, DropShort
@@ -101,6 +106,9 @@ func Decode(p *Packet) (a Advert, kind Checksum, drop Drop) {
 		return a, kind, DropEmpty
 	case a.Interval == 0:
 		return a, kind, DropInterval
+	}
+	if a.Version == 2 {
+		a.Password = Password(b[len(b)-authLen:])
 	}
 	a.Addresses = Addresses{raw: b[headerLen : headerLen+int(b[3])*family.addrLen()], family: family}
 	return a, kind, Accepted

@@ -10,6 +10,14 @@ import (
 
 // unfit says why this router cannot take part, "" when it can.
 func (m *machine) unfit() string {
+	if own := m.ownFault(); own != "" {
+		return own
+	}
+	return m.groupWhy
+}
+
+// ownFault is unfit without the sync group.
+func (m *State) ownFault() string {
 	var why []string
 	switch {
 	case !m.LinkUp && m.linkDetail != "":
@@ -20,39 +28,11 @@ func (m *machine) unfit() string {
 		why = append(why, fmt.Sprintf("interface %s has no %s address to advertise from", m.Config.Interface, m.Config.Family))
 	}
 	for i := range m.Config.Tracks {
-		if t := &m.Config.Tracks[i]; t.Weight == 0 && !t.Up {
-			why = append(why, t.text())
+		if _, fault := m.Config.Tracks[i].Effect(); fault {
+			why = append(why, m.Config.Tracks[i].text())
 		}
 	}
 	return strings.Join(why, "; ")
-}
-
-// text tells a track's health in a few words.
-func (t *Track) text() string {
-	word := "down"
-	if t.Up {
-		word = "up"
-	}
-	if t.Detail == "" {
-		return fmt.Sprintf("track %s is %s", t.Name, word)
-	}
-	return fmt.Sprintf("track %s is %s (%s)", t.Name, word, t.Detail)
-}
-
-// whyTakeOver is the reason of a backup whose timer ended.
-func (m *machine) whyTakeOver() string {
-	silent := func(p Peer) bool { return m.now.Sub(p.Heard) > 3*p.Interval }
-	switch {
-	case m.lower.Address.IsValid() && !silent(m.lower) && m.lowered != 0:
-		return fmt.Sprintf("%s lowered its priority from %d to %d, ours is %d", m.lower.Address, m.lowered, m.lower.Priority, m.Priority)
-	case m.lower.Address.IsValid() && !silent(m.lower):
-		return m.because(fmt.Sprintf("our priority %d is higher than %d of master %s (preemption)", m.Priority, m.lower.Priority, m.lower.Address))
-	case m.left:
-		return fmt.Sprintf("%s gave the addresses up (priority 0)", m.Master.Address)
-	case m.Master.Address.IsValid():
-		return fmt.Sprintf("heard no advertisement from %s (priority %d) for %s", m.Master.Address, m.Master.Priority, seconds(m.now.Sub(m.Master.Heard)))
-	}
-	return fmt.Sprintf("heard no advertisement for %s", seconds(m.now.Sub(m.Since)))
 }
 
 func (m *machine) whyYield(src netip.Addr, a *Advert) string {

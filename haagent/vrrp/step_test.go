@@ -13,15 +13,9 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const ms = time.Millisecond
 
-func prefixes(list ...string) (out []netip.Prefix) {
-	for _, s := range list {
-		out = append(out, netip.MustParsePrefix(s))
-	}
-	return out
-}
-
 func config(priority uint8, change ...func(*Config)) Config {
-	c := Config{Interface: "eth0", Family: IPv4, VRID: 51, Priority: priority, Interval: time.Second, Addresses: prefixes("10.0.0.100/24")}
+	c := Config{Interface: "eth0", Family: IPv4, Version: 3, VRID: 51, Priority: priority, Interval: time.Second, Addresses: addrs("10.0.0.100"),
+		Announce: Announcing{Count: 5, Delay: time.Second, Refresh: time.Minute}}
 	for _, f := range change {
 		f(&c)
 	}
@@ -47,11 +41,24 @@ func describe(out []Action) string {
 		case SendAdvert:
 			words = append(words, fmt.Sprintf("advert %d", a.Priority))
 		case TakeAddresses:
-			words = append(words, "take "+list(a.Addresses))
+			words = append(words, "take")
 		case ReleaseAddresses:
-			words = append(words, "release "+list(a.Addresses))
+			words = append(words, "release")
+		case TrimAddresses:
+			words = append(words, "trim")
+		case Fence:
+			words = append(words, "fence "+a.Master.String())
+		case Succeed:
+			word := "prepare"
+			if a.Now {
+				word = "succeed"
+			}
+			words = append(words, word+" "+a.From.String())
 		case Announce:
 			words = append(words, "announce")
+			if a.Count != 5 {
+				words[len(words)-1] += fmt.Sprintf(" %d", a.Count)
+			}
 		case Transition:
 			words = append(words, fmt.Sprintf("%s→%s (%s)", a.From, a.To, a.Reason))
 		case Notice:
@@ -59,14 +66,6 @@ func describe(out []Action) string {
 		}
 	}
 	return strings.Join(words, ", ")
-}
-
-func list(ps []netip.Prefix) string {
-	var words []string
-	for _, p := range ps {
-		words = append(words, strings.TrimPrefix(p.Addr().String(), "10.0.0."))
-	}
-	return strings.Join(words, "+")
 }
 
 // scenario drives a router whose address is 10.0.0.5 and checks what each step does and when it wants a Tick next.
@@ -100,7 +99,17 @@ func (s *scenario) at(offset time.Duration, in Input, want string, next time.Dur
 	}
 }
 
-const toMaster200 = "advert 200, take 100, announce, "
+const toMaster200 = "advert 200, take, announce, "
+
+const succeed200 = "advert 200, succeed 10.0.0.9, take, announce, "
+
+// What a handover takes at one second: the successor's answer is awaited for the longest skew, 255/256 s, requests
+// under way are given 100 ms, and who takes over from one that still serves announces itself again 50 ms later.
+const (
+	linger = 100 * ms
+	bound  = 99609375*10*time.Nanosecond + linger
+	again  = 150 * ms
+)
 
 // Master_Down of priority 200 at one second: 3 s + 56/256 s = 3.21875 s. Of 100: 3 s + 156/256 s = 3.609375 s.
 const (
@@ -111,10 +120,10 @@ const (
 func TestTimers(t *testing.T) {
 	f := func(priority uint8, interval, skew, down time.Duration) {
 		t.Helper()
-		if got := Skew(priority, interval); got != skew {
+		if got := Skew(3, priority, interval); got != skew {
 			t.Errorf("skew of %d at %s: got %s, want %s", priority, interval, got, skew)
 		}
-		if got := MasterDown(priority, interval); got != down {
+		if got := MasterDown(3, priority, interval); got != down {
 			t.Errorf("master down of %d at %s: got %s, want %s", priority, interval, got, down)
 		}
 	}
@@ -129,7 +138,7 @@ func TestTimers(t *testing.T) {
 func TestInitialize(t *testing.T) {
 	t.Run("owner becomes master", func(t *testing.T) {
 		s := newScenario(t, config(255))
-		s.at(0, Start{}, "advert 255, take 100, announce, init→master (started, as owner of the addresses)", time.Second)
+		s.at(0, Start{}, "advert 255, take, announce, init→master (started, as owner of the addresses)", time.Second)
 	})
 	t.Run("others become backup with a full wait", func(t *testing.T) {
 		s := newScenario(t, config(200))
@@ -168,23 +177,23 @@ func TestBackup(t *testing.T) {
 	t.Run("priority 0: wait the skew only", func(t *testing.T) {
 		s := start(t, 100)
 		s.at(time.Second, heard(9, 200), "", time.Second+down100)
-		s.at(2*time.Second, heard(9, 0), "", 2*time.Second+609375*time.Microsecond)
-		s.at(2*time.Second+609375*time.Microsecond, Tick{}, "advert 100, take 100, announce, backup→master (10.0.0.9 gave the addresses up (priority 0))", 3609375*time.Microsecond)
+		s.at(2*time.Second, heard(9, 0), "prepare 10.0.0.9", 2*time.Second+609375*time.Microsecond)
+		s.at(2*time.Second+609375*time.Microsecond, Tick{}, "advert 100, succeed 10.0.0.9, take, announce, backup→master (10.0.0.9 gave the addresses up (priority 0))", 2609375*time.Microsecond+again)
 	})
 	t.Run("higher priority: adopt the interval", func(t *testing.T) {
 		s := start(t, 100)
 		s.at(ms, heard(9, 200, interval(2*time.Second)), "notice interval", ms+2*down100)
 		s.at(2*time.Second, heard(9, 200, interval(2*time.Second)), "", 2*time.Second+2*down100)
-		s.at(2*time.Second+2*down100, Tick{}, "advert 100, take 100, announce, backup→master (heard no advertisement from 10.0.0.9 (priority 200) for 7.22 s)", 3*time.Second+2*down100)
+		s.at(2*time.Second+2*down100, Tick{}, "advert 100, take, announce, backup→master (heard no advertisement from 10.0.0.9 (priority 200) for 7.22 s)", 3*time.Second+2*down100)
 	})
 	t.Run("equal priority counts as a master", func(t *testing.T) {
 		start(t, 100).at(time.Second, heard(2, 100), "", time.Second+down100)
 	})
 	t.Run("lower priority: discard, the timer keeps running", func(t *testing.T) {
 		s := start(t, 200)
-		s.at(time.Second, heard(9, 100), "", down200)
+		s.at(time.Second, heard(9, 100), "prepare 10.0.0.9", down200)
 		s.at(3*time.Second, heard(9, 100), "", down200)
-		s.at(down200, Tick{}, toMaster200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", down200+time.Second)
+		s.at(down200, Tick{}, succeed200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", down200+again)
 		if s.state.Counters.Discarded != 2 {
 			t.Errorf("discarded %d, want 2", s.state.Counters.Discarded)
 		}
@@ -192,22 +201,22 @@ func TestBackup(t *testing.T) {
 	t.Run("lower priority without preemption counts as a master", func(t *testing.T) {
 		s := start(t, 200, func(c *Config) { c.NoPreempt = true })
 		s.at(time.Second, heard(9, 100), "", time.Second+down200)
-		s.at(2*time.Second, heard(9, 0), "", 2*time.Second+218750*time.Microsecond)
+		s.at(2*time.Second, heard(9, 0), "prepare 10.0.0.9", 2*time.Second+218750*time.Microsecond)
 	})
 	t.Run("the owner preempts in any case", func(t *testing.T) {
 		s := newScenario(t, config(255, func(c *Config) { c.NoPreempt = true }))
-		s.at(0, Start{}, "advert 255, take 100, announce, init→master (started, as owner of the addresses)", time.Second)
-		s.at(ms, heard(9, 255), "notice two_owners, release 100, advert 255, master→backup (10.0.0.9 advertises the same priority 255 and its address is higher than ours, 10.0.0.5)",
-			ms+MasterDown(255, time.Second))
-		s.at(time.Second, heard(8, 100), "", ms+MasterDown(255, time.Second))
+		s.at(0, Start{}, "advert 255, take, announce, init→master (started, as owner of the addresses)", time.Second)
+		s.at(ms, heard(9, 255), "notice two_owners, advert 255, master→backup (10.0.0.9 advertises the same priority 255 and its address is higher than ours, 10.0.0.5)",
+			ms+linger)
+		s.at(time.Second, heard(8, 100), "prepare 10.0.0.8", ms+linger)
 	})
 	t.Run("a master that lowers its priority", func(t *testing.T) {
 		s := start(t, 150)
-		down := MasterDown(150, time.Second)
+		down := MasterDown(3, 150, time.Second)
 		s.at(time.Second, heard(9, 200), "", time.Second+down)
-		s.at(2*time.Second, heard(9, 140), "", time.Second+down)
+		s.at(2*time.Second, heard(9, 140), "prepare 10.0.0.9", time.Second+down)
 		s.at(3*time.Second, heard(9, 140), "", time.Second+down)
-		s.at(time.Second+down, Tick{}, "advert 150, take 100, announce, backup→master (10.0.0.9 lowered its priority from 200 to 140, ours is 150)", 2*time.Second+down)
+		s.at(time.Second+down, Tick{}, "advert 150, succeed 10.0.0.9, take, announce, backup→master (10.0.0.9 lowered its priority from 200 to 140, ours is 150)", time.Second+down+again)
 	})
 }
 
@@ -218,9 +227,9 @@ func TestPreemptDelay(t *testing.T) {
 		at := time.Duration(i) * time.Second
 		s.at(at, heard(9, 100), "", at+down200)
 	}
-	s.at(6*time.Second, heard(9, 100), "", 5*time.Second+down200)
+	s.at(6*time.Second, heard(9, 100), "prepare 10.0.0.9", 5*time.Second+down200)
 	s.at(7*time.Second, heard(9, 100), "", 5*time.Second+down200)
-	s.at(5*time.Second+down200, Tick{}, toMaster200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", 6*time.Second+down200)
+	s.at(5*time.Second+down200, Tick{}, succeed200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", 5*time.Second+down200+again)
 }
 
 // RFC 9568 section 6.4.3.
@@ -242,58 +251,58 @@ func TestMaster(t *testing.T) {
 		for i := 6; i < 65; i++ {
 			s.at(m+time.Duration(i)*time.Second, Tick{}, "advert 200", m+time.Duration(i+1)*time.Second)
 		}
-		s.at(m+65*time.Second, Tick{}, "advert 200, announce", m+66*time.Second)
+		s.at(m+65*time.Second, Tick{}, "advert 200, announce 1", m+66*time.Second)
 	})
 	t.Run("a late timer keeps the cadence, a lost one does not", func(t *testing.T) {
 		s := start(t)
 		s.at(m+1400*ms, Tick{}, "advert 200, announce", m+2*time.Second)
 		s.at(m+3100*ms, Tick{}, "advert 200", m+4100*ms)
-		s.at(m+9*time.Second, Tick{}, "notice stall, advert 200, announce", m+10*time.Second)
+		s.at(m+9*time.Second, Tick{}, "notice stall, release, master→backup (the agent stood still for 5.90 s: others may have taken the addresses meanwhile)", m+9*time.Second+1218750*time.Microsecond)
 		if s.state.Counters.Stalls != 1 {
 			t.Errorf("stalls %d, want 1", s.state.Counters.Stalls)
 		}
 	})
 	t.Run("shutdown: say so, release, init", func(t *testing.T) {
-		start(t).at(m+ms, Shutdown{}, "advert 0, advert 0, release 100, master→init (stopped)", 0)
+		start(t).at(m+ms, Shutdown{}, "advert 0, advert 0, master→init (stopped)", m+ms+bound)
 	})
 	t.Run("priority 0: advertise at once", func(t *testing.T) {
 		start(t).at(m+500*ms, heard(9, 0), "advert 200", m+time.Second) // announcement is due then
 	})
 	t.Run("higher priority: yield", func(t *testing.T) {
 		s := start(t)
-		s.at(m+500*ms, heard(2, 201), "release 100, advert 200, master→backup (10.0.0.2 advertises priority 201, ours is 200)", m+500*ms+down200)
+		s.at(m+500*ms, heard(2, 201), "advert 200, master→backup (10.0.0.2 advertises priority 201, ours is 200)", m+500*ms+linger)
 		if got := s.state.Master; got.Address.String() != "10.0.0.2" || got.Priority != 201 {
 			t.Errorf("follows %+v", got)
 		}
 	})
 	t.Run("higher priority with another interval: adopt it", func(t *testing.T) {
-		start(t).at(m, heard(2, 201, interval(100*ms)), "notice interval, release 100, advert 200, master→backup (10.0.0.2 advertises priority 201, ours is 200)", m+down200/10)
+		start(t).at(m, heard(2, 201, interval(100*ms)), "notice interval, advert 200, master→backup (10.0.0.2 advertises priority 201, ours is 200)", m+linger)
 	})
 	t.Run("preemption is not asked here", func(t *testing.T) {
 		start(t, func(c *Config) { c.NoPreempt = true }).at(m, heard(9, 100), "advert 200", m+time.Second)
 	})
 	t.Run("equal priority, higher address: yield", func(t *testing.T) {
-		start(t).at(m, heard(10, 200), "release 100, advert 200, master→backup (10.0.0.10 advertises the same priority 200 and its address is higher than ours, 10.0.0.5)", m+down200)
+		start(t).at(m, heard(10, 200), "advert 200, master→backup (10.0.0.10 advertises the same priority 200 and its address is higher than ours, 10.0.0.5)", m+linger)
 	})
 	t.Run("equal priority, lower address: stay and answer", func(t *testing.T) {
 		start(t).at(m, heard(2, 200), "advert 200", m+time.Second)
 	})
 	t.Run("lower priority: answer at once, announce at most once a second", func(t *testing.T) {
 		s := start(t)
-		s.at(m+500*ms, heard(9, 100), "advert 200", m+time.Second)
+		s.at(m+500*ms, heard(9, 100), "notice split_brain, advert 200", m+time.Second)
 		s.at(m+time.Second, Tick{}, "announce", m+1500*ms)
 		s.at(m+1500*ms, Tick{}, "advert 200", m+2500*ms)
 		s.at(m+2100*ms, heard(9, 100), "advert 200, announce", m+3100*ms)
 		s.at(m+2200*ms, heard(9, 100), "advert 200", m+3200*ms)
 	})
-	t.Run("link down: release, and say so in case it still gets through", func(t *testing.T) {
+	t.Run("link down: release at once", func(t *testing.T) {
 		s := start(t)
 		s.at(m+ms, LinkChanged{Up: false, Source: netip.MustParseAddr("10.0.0.5"), Detail: "interface eth0 lost its carrier"},
-			"advert 0, advert 0, release 100, master→fault (interface eth0 lost its carrier)", 0)
+			"release, master→fault (interface eth0 lost its carrier)", 0)
 	})
 	t.Run("without an address to advertise from nothing is said", func(t *testing.T) {
 		s := start(t)
-		s.at(m+ms, LinkChanged{Up: true}, "release 100, master→fault (interface eth0 has no ipv4 address to advertise from)", 0)
+		s.at(m+ms, LinkChanged{Up: true}, "release, master→fault (interface eth0 has no ipv4 address to advertise from)", 0)
 		s.at(m+2*ms, LinkChanged{Up: true, Source: netip.MustParseAddr("10.0.0.6"), Detail: "interface eth0 is up"}, "fault→backup (interface eth0 is up)", m+2*ms+down200)
 	})
 	t.Run("own address: drop and tell once", func(t *testing.T) {
@@ -339,22 +348,24 @@ func TestTracks(t *testing.T) {
 		s.at(down200+ms, down, "", down200+time.Second)
 		s.at(down200+time.Second, Tick{}, "advert 140, announce", down200+2*time.Second)
 		s.at(down200+time.Second+ms, heard(9, 150),
-			"release 100, advert 140, master→backup (10.0.0.9 advertises priority 150, ours is 140, track haproxy is down (process haproxy ended): priority 200 to 140)",
-			down200+time.Second+ms+MasterDown(140, time.Second))
+			"advert 140, master→backup (10.0.0.9 advertises priority 150, ours is 140, track haproxy is down (process haproxy ended): priority 200 to 140)",
+			down200+time.Second+ms+linger)
 		heardAt := down200 + time.Second + ms
-		s.at(heardAt+ms, up, "", heardAt+down200) // the running timer moves by the difference
-		s.at(heardAt+time.Second, heard(9, 150), "", heardAt+down200)
+		s.at(heardAt+linger, Tick{}, "release", heardAt+MasterDown(3, 140, time.Second))
+		s.at(heardAt+linger+ms, up, "", heardAt+down200) // the running timer moves by the difference
+		s.at(heardAt+time.Second, heard(9, 150), "prepare 10.0.0.9", heardAt+down200)
 		s.at(heardAt+down200-100*ms, heard(9, 150), "", heardAt+down200)
 		s.at(heardAt+down200, Tick{},
-			toMaster200+"backup→master (our priority 200 is higher than 150 of master 10.0.0.9 (preemption), track haproxy is up (process haproxy runs): priority 140 to 200)", heardAt+down200+time.Second)
+			succeed200+"backup→master (our priority 200 is higher than 150 of master 10.0.0.9 (preemption), track haproxy is up (process haproxy runs): priority 140 to 200)", heardAt+down200+again)
 	})
 	t.Run("weight 0: fault and back with a full wait", func(t *testing.T) {
 		s := newScenario(t, config(200, tracks(Track{Name: "haproxy", Up: true})))
 		s.at(0, Start{}, "init→backup (started)", down200)
 		s.at(down200, Tick{}, toMaster200+"backup→master (heard no advertisement for 3.22 s)", down200+time.Second)
-		s.at(4*time.Second, down, "advert 0, advert 0, release 100, master→fault (track haproxy is down (process haproxy ended))", 0)
-		s.at(5*time.Second, heard(9, 100), "", 0)
-		s.at(6*time.Second, Tick{}, "", 0)
+		s.at(4*time.Second, down, "advert 0, advert 0, master→fault (track haproxy is down (process haproxy ended))", 4*time.Second+bound)
+		s.at(4500*ms, heard(9, 100), "", 4500*ms+linger) // the successor
+		s.at(4500*ms+linger, Tick{}, "release", 0)
+		s.at(6*time.Second, heard(9, 100), "", 0)
 		s.at(7*time.Second, up, "fault→backup (track haproxy is up (process haproxy runs))", 7*time.Second+down200)
 		s.at(8*time.Second, up, "", 7*time.Second+down200)
 		s.at(8*time.Second, TrackChanged{Name: "other"}, "", 7*time.Second+down200)
@@ -380,7 +391,8 @@ func TestReceiveFilters(t *testing.T) {
 		if want == Accepted {
 			next += ms
 		}
-		s.at(ms, Received{p}, "", next)
+		notice := map[Drop]string{DropVersion: "notice version", DropDest: "notice unicast"}[want]
+		s.at(ms, Received{p}, notice, next)
 		if got := s.state.Counters.Dropped[want]; got != 1 {
 			t.Errorf("%s: counted %d, want 1; all %v", want, got, s.state.Counters.Dropped)
 		}
@@ -428,10 +440,10 @@ func TestReconfigure(t *testing.T) {
 	s.at(0, Reconfigure{config(200)}, "", down200)
 	s.at(down200, Tick{}, toMaster200+"backup→master (heard no advertisement for 3.22 s)", down200+time.Second)
 	const m = down200
-	s.at(m+100*ms, Reconfigure{config(200, func(c *Config) { c.Addresses = prefixes("10.0.0.100/24", "10.0.0.101/24") })}, "take 100+101, advert 200, announce", m+time.Second)
-	s.at(m+200*ms, Reconfigure{config(200, func(c *Config) { c.Addresses = prefixes("10.0.0.101/24") })}, "advert 200, release 100", m+time.Second)
-	s.at(m+300*ms, Reconfigure{config(120, func(c *Config) { c.Interval = 100 * ms })}, "take 100, advert 120, release 101, announce", m+400*ms)
-	s.at(m+310*ms, Shutdown{}, "advert 0, advert 0, release 100, master→init (stopped)", 0)
+	s.at(m+100*ms, Reconfigure{config(200, func(c *Config) { c.Addresses = addrs("10.0.0.100", "10.0.0.101") })}, "take, advert 200, trim, announce", m+time.Second)
+	s.at(m+200*ms, Reconfigure{config(200, func(c *Config) { c.Addresses = addrs("10.0.0.101") })}, "take, advert 200, trim", m+time.Second)
+	s.at(m+300*ms, Reconfigure{config(120, func(c *Config) { c.Interval = 100 * ms })}, "take, advert 120, trim, announce", m+400*ms)
+	s.at(m+310*ms, Shutdown{}, "advert 0, advert 0, master→init (stopped)", m+310*ms+199609375)
 }
 
 func TestDropsAreListed(t *testing.T) {

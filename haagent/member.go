@@ -1,0 +1,116 @@
+package haagent
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+
+	"keepwatch/haagent/link"
+	"keepwatch/haagent/vrrp"
+	"keepwatch/internal/conf"
+)
+
+// newInstance makes an instance that does nothing yet.
+func (a *Agent) newInstance(c conf.Instance, uses []conf.TrackUse, addrs *link.Addresses) (*instance, error) {
+	p, err := a.portOf(c)
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{shared: &a.shared, name: c.Name, vrid: uint8(c.VRID), port: p, addrs: addrs, spacer: &spacer{next: make(chan announcement, 1)}}
+	i.setUses(uses)
+	i.configure(c)
+	if err := addrs.Prepare(c.Interface); err != nil {
+		return nil, err
+	}
+	// What a predecessor left that the sweep could not know for ours. The owner's are its own.
+	if c.Priority != vrrp.PriorityOwner {
+		if err := addrs.Release(i.place(), wanted(&c)); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// configure takes a new configuration. The unit calls it, or nobody drives the instance.
+func (i *instance) configure(c conf.Instance) {
+	i.config = c
+	i.mu.Lock()
+	i.shown = c
+	i.mu.Unlock()
+}
+
+func (i *instance) setUses(uses []conf.TrackUse) {
+	i.mu.Lock()
+	i.uses = uses
+	i.mu.Unlock()
+}
+
+// start starts what an instance has besides its unit.
+func (a *Agent) start(u *unit, i *instance) {
+	if i.stop != nil {
+		return // it came from another unit
+	}
+	var ctx context.Context
+	ctx, i.stop = context.WithCancel(a.ctx)
+	a.group.Go(func() error { i.spacer.run(ctx, i); return nil })
+}
+
+// retired ends what start has started, when the instance itself has ended.
+func (u *unit) retired(i *instance) {
+	i.port.unlisten(u, i)
+	if i.stop != nil {
+		i.stop()
+	}
+}
+
+// close ends what the unit used.
+func (u *unit) close() {
+	for _, m := range u.members {
+		u.retired(m)
+	}
+	u.addrs.Close()
+}
+
+// discard drops a unit that never ran.
+func (u *unit) discard() error {
+	u.stop()
+	u.addrs.Close()
+	return nil
+}
+
+// linkInput is what an interface's status means for an instance.
+func linkInput(i *instance, s link.Status) vrrp.LinkChanged {
+	i.mu.Lock()
+	source := i.shown.Source
+	i.mu.Unlock()
+	in := vrrp.LinkChanged{Up: s.Up, Source: s.Source4, Detail: s.Detail}
+	if i.family() == vrrp.IPv6 {
+		in.Source = s.Source6
+	}
+	if source.IsValid() {
+		in.Source = netip.Addr{}
+		if onThisHost(source.WithZone("")) {
+			in.Source = source.WithZone("")
+		}
+	}
+	return in
+}
+
+func onThisHost(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr() == addr
+	})
+}
+
+// virtual are the addresses that are never a source: another host may have them at any time.
+func virtual(all []conf.Instance) (addrs []netip.Addr) {
+	for _, c := range all {
+		if c.Priority != vrrp.PriorityOwner {
+			addrs = append(addrs, hostsOf(wanted(&c))...)
+		}
+	}
+	return addrs
+}
