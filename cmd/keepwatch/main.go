@@ -55,7 +55,7 @@ wanted, from the same configuration file. Every key of the file can also be give
 	root.PersistentFlags().StringVar(&g.data, "data", data, "data folder")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(upCommand(g), collectorCommand(g), extractorCommand(g), alerterCommand(g), haagentCommand(g), uiCommand(g),
-		configCommand(g), migrateCommand(g), statusCommand(g), queryCommand(g), haCommand(g), passwordCommand(g), versionCommand())
+		configCommand(g), importCommand(), migrateCommand(g), statusCommand(g), queryCommand(g), haCommand(g), passwordCommand(g), versionCommand())
 	return root
 }
 

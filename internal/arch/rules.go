@@ -114,6 +114,7 @@ func pure() []Pure {
 		{"haagent/vrrp", nil, decision},
 		{"haagent/bfd", nil, decision},
 		{"haagent/status", nil, codec},
+		{"haagent/keepalived", []string{"keepwatch/internal/conf"}, codec}, // what a configuration means, to Validate
 	}
 }
 

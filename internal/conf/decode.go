@@ -151,7 +151,7 @@ func (d *decoder) unknown(key *yaml.Node, path string, fields []field) {
 	for _, f := range fields {
 		known = append(known, f.key)
 	}
-	if near := nearest(key.Value, known); near != "" {
+	if near := Nearest(key.Value, known); near != "" {
 		d.fault(key, path, "unknown key: want %s", near)
 		return
 	}

@@ -103,7 +103,7 @@ func nearestVariable(name string, known map[string]variable) string {
 		words = append(words, strings.TrimPrefix(k, envPrefix))
 	}
 	slices.Sort(words)
-	if near := nearest(strings.TrimPrefix(name, envPrefix), words); near != "" {
+	if near := Nearest(strings.TrimPrefix(name, envPrefix), words); near != "" {
 		return envPrefix + near
 	}
 	return ""

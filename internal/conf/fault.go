@@ -70,8 +70,8 @@ func (f Faults) report() error {
 	return f
 }
 
-// nearest is the candidate that differs from the word by the fewest changed letters, "" when none is near.
-func nearest(word string, candidates []string) string {
+// Nearest is the candidate that differs from the word by the fewest changed letters, "" when none is near.
+func Nearest(word string, candidates []string) string {
 	best, bestAt := "", max(2, len(word)/3)+1
 	for _, c := range candidates {
 		if at := distance(word, c); at < bestAt {

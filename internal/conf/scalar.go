@@ -166,3 +166,6 @@ func itemDefault(t reflect.Type) reflect.Value {
 	}
 	return v
 }
+
+// NewItem is a new item of a list, as an Instance, with the defaults that keys left out of it have.
+func NewItem[T any]() T { return itemDefault(reflect.TypeFor[T]()).Interface().(T) }

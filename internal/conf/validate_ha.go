@@ -316,9 +316,14 @@ func (k *checker) announce(at string, a *Announce) {
 	k.duration(at+".spacing", a.Spacing, 0, time.Second)
 }
 
-// maxAddresses is how many addresses an advertisement holds within 1,500 bytes: 8 of VRRP after the IP header. The
+// MaxAddresses is how many addresses an advertisement holds within 1,500 bytes: 8 of VRRP after the IP header. The
 // count is one byte besides.
-var maxAddresses = map[string]int{"IPv4": 255, "IPv6": (1500 - 40 - 8) / 16}
+func MaxAddresses(ipv6 bool) int {
+	if ipv6 {
+		return (1500 - 40 - 8) / 16
+	}
+	return 255
+}
 
 // addresses returns the family of all, "" when there is none or they differ.
 func (k *checker) addresses(at string, addresses []Address, seen instancesSeen) (family string) {
@@ -345,8 +350,8 @@ func (k *checker) addresses(at string, addresses []Address, seen instancesSeen) 
 			mixed = true
 		}
 	}
-	if family != "" && len(addresses) > maxAddresses[family] {
-		k.add(at, "%d: want at most %d %s addresses in one instance", len(addresses), maxAddresses[family], family)
+	if most := MaxAddresses(family == "IPv6"); family != "" && len(addresses) > most {
+		k.add(at, "%d: want at most %d %s addresses in one instance", len(addresses), most, family)
 	}
 	if mixed {
 		return ""

@@ -1,0 +1,118 @@
+package keepalived
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"keepwatch/internal/conf"
+)
+
+// addressList translates the lines of virtual_ipaddress and its like. device is where an address goes that names none,
+// when that is to be written; family, unless 0, is 4 or 6 and keeps the other one out.
+func (t *translator) addressList(s *statement, device string) (all []item[conf.Address]) {
+	for _, k := range s.block {
+		a, ok := t.addressLine(s, k)
+		if !ok {
+			continue
+		}
+		if a.Device == "" {
+			a.Device = device
+		}
+		one := item[conf.Address]{value: a, at: k.at}
+		if slices.ContainsFunc(all, func(o item[conf.Address]) bool { return o.value.Addr() == a.Addr() }) {
+			t.notes.add(k.at, Mistake, "%s: %s stands twice: the first one counts", s.keyword(), a.Addr())
+			continue
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// prefix reads ADDRESS[/LENGTH]. Without a length it is one host, as keepalived does.
+func (t *translator) prefix(k *statement, text string) (netip.Prefix, bool) {
+	host, length, given := strings.Cut(text, "/")
+	a, err := netip.ParseAddr(host)
+	if err != nil || a.Zone() != "" {
+		t.notes.add(k.at, Mistake, "%.60q is no address: it is left out", text)
+		return netip.Prefix{}, false
+	}
+	a = a.Unmap()
+	bits := a.BitLen()
+	if given {
+		n, err := strconv.Atoi(length)
+		if err != nil || n < 0 || n > bits {
+			t.notes.add(k.at, Mistake, "%.60q: want a prefix length up to %d: /%d is used, as keepalived does", text, bits, bits)
+		} else {
+			bits = n
+		}
+	} else {
+		t.notes.add(k.at, Changed, "%s has no prefix length: /%d is written, as keepalived takes it", a, bits)
+	}
+	return netip.PrefixFrom(a, bits), true
+}
+
+func (t *translator) addressLine(s, k *statement) (a conf.Address, ok bool) {
+	if a.Prefix, ok = t.prefix(k, k.keyword()); !ok {
+		return a, false
+	}
+	args := k.args()
+	for i := 0; i < len(args); i++ {
+		value := ""
+		if i+1 < len(args) {
+			value = args[i+1]
+		}
+		switch args[i] {
+		case "dev":
+			a.Device = value
+		case "scope":
+			a.Scope = t.scope(k, value)
+		case "label":
+			a.Label = t.label(k, a, value)
+		case "brd", "broadcast":
+			t.notes.add(k.at, Missing, "%s: brd: the address has no broadcast address of its own", a.Addr())
+		case "peer", "preferred_lft", "track_group":
+			t.notes.add(k.at, Missing, "%s: %s %.40q is left out", a.Addr(), args[i], value)
+		case "home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "use_vmac", "no_track":
+			t.notes.add(k.at, Missing, "%s: %s is left out", a.Addr(), args[i])
+			continue
+		default:
+			t.notes.add(k.at, Mistake, "%s %s: %.40q is unknown: it is ignored. One address stands on each line", s.keyword(), a.Addr(), args[i])
+			continue
+		}
+		if value == "" {
+			t.notes.add(k.at, Mistake, "%s: %s wants a word behind it: it is ignored", a.Addr(), args[i])
+		}
+		i++
+	}
+	return a, true
+}
+
+func (t *translator) scope(k *statement, text string) string {
+	switch text {
+	case "", "global":
+		return ""
+	case "site", "link", "host", "nowhere":
+		return text
+	}
+	t.notes.add(k.at, Missing, "scope %.20q: only global, site, link, host and nowhere: it is left out", text)
+	return ""
+}
+
+func (t *translator) label(k *statement, a conf.Address, text string) string {
+	switch {
+	case len(text) > 15:
+		t.notes.add(k.at, Mistake, "label %.40q is longer than 15 bytes: it is left out, keepalived leaves out the address", text)
+	case !a.Addr().Is4():
+		t.notes.add(k.at, Mistake, "label %.40q: only an IPv4 address has one: it is left out", text)
+	default:
+		return text
+	}
+	return ""
+}
+
+// staticAddresses translates static_ipaddress.
+func (t *translator) staticAddresses(s *statement) {
+	t.addresses = append(t.addresses, t.addressList(s, t.global.device)...)
+}
