@@ -21,7 +21,35 @@ import (
 func lone(t *testing.T) (*world, *engine) {
 	t.Helper()
 	w := &world{T: t, d: pgtest.New(t), conf: conf.Default().Alerter, t0: time.Now().Add(-time.Hour).UnixMilli()}
+	w.exec(noRules)
 	return w, w.engine()
+}
+
+// noRules takes away the thresholds that every installation has.
+const noRules = "TRUNCATE rules RESTART IDENTITY CASCADE"
+
+// What every installation watches for: a virtual address on two hosts is critical without anybody's doing.
+func TestShippedThresholds(t *testing.T) {
+	w := &world{T: t, d: pgtest.New(t), conf: conf.Default().Alerter, t0: time.Now().Add(-time.Hour).UnixMilli()}
+	e := w.engine()
+	w.load(e)
+	for _, name := range []string{"keepwatch_vip_conflict", "keepwatch_vrrp_conflict"} {
+		state := func() string {
+			return w.text("SELECT coalesce(max(state), 'none') FROM alerts WHERE metric = $1", name)
+		}
+		w.take(e, name, 1, 0)
+		if got := state(); got != "none" {
+			t.Errorf("%s 0: got %s", name, got)
+		}
+		w.take(e, name, 2, 1)
+		if got := state(); got != "critical" {
+			t.Errorf("%s 1: got %s", name, got)
+		}
+		w.take(e, name, 3, 0)
+		if got := state(); got != "ok" {
+			t.Errorf("%s 0 again: got %s", name, got)
+		}
+	}
 }
 
 func (w *world) engine() *engine {

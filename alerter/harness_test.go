@@ -51,6 +51,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, d: pgtest.New(t), mails: make(chan *mail.Message, 100), sms: make(chan http.Header, 100), t0: time.Now().Add(-time.Hour).UnixMilli()}
+	w.exec(noRules)
 	var err error
 	if w.bus, err = bus.Open(t.Context(), bus.Options{Dir: t.TempDir(), MaxBytes: 64 << 20, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)

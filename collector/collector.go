@@ -213,6 +213,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return c.tick(ctx) })
 	g.Go(func() error { return c.runProbes(ctx) })
+	g.Go(func() error { return c.assure(ctx) })
 	g.Go(func() error { return c.sockets.sender.Run(ctx) })
 	return errors.Join(g.Wait(), c.Close())
 }

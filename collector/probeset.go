@@ -33,6 +33,7 @@ type scheduled struct {
 	interval     time.Duration
 	up, duration *metric.Series
 	out          batch.Batch
+	now          chan struct{} // a run out of turn is wanted
 
 	mu   sync.Mutex
 	last ProbeStatus
@@ -109,7 +110,7 @@ func (c *Collector) buildProbes(cfg conf.Collector) (*probeSet, error) {
 }
 
 func (set *probeSet) add(opt Options, p probes.Probe, interval time.Duration) error {
-	s := &scheduled{probe: p, name: p.Name(), interval: p.Interval()}
+	s := &scheduled{probe: p, name: p.Name(), interval: p.Interval(), now: make(chan struct{}, 1)}
 	if s.interval <= 0 {
 		s.interval = interval
 	}

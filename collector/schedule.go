@@ -74,6 +74,7 @@ func (c *Collector) schedule(ctx context.Context, p *scheduled) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+		case <-p.now:
 		}
 		c.runOnce(ctx, p)
 		for !due.After(time.Now()) { // a run that took longer than its interval skips what it missed

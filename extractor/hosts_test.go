@@ -92,6 +92,23 @@ func TestRestartKnowsTheDead(t *testing.T) {
 	check(t, next.until(1109, 1200), "1095 a 1\n1110 a 1\n1125 a 1\n1140 a 1\n1155 a 1\n1170 a 0\n1185 a 0\n")
 }
 
+// Samples that a collector made of what others said are no sign of life of their hosts.
+func TestDerivedSamplesAreNoSignOfLife(t *testing.T) {
+	s := newStream(t, &page{})
+	s.until(1000, 1034, "a")
+	l := &load{}
+	b := &batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("c", "a", "keepwatch_vip_conflict", nil, "", metric.State), Time: 1_060_000}}}
+	rec := frame.Record{Received: 1_034_000, Frame: frame.Frame{Origin: frame.Origin{Seq: 1000}, Derived: true, Payload: new(batch.Encoder).Append(nil, b)}}
+	s.take.record(&rec, l)
+	if len(l.b.Samples) != 1 {
+		t.Errorf("got %v, want the sample", l.b.Samples)
+	}
+	rec.Received, rec.Frame.Seq = 1_070_000, 1001
+	s.until(1034, 1070)
+	s.take.record(&rec, l)
+	check(t, s.until(1071, 1096), "1080 a 1\n1095 a 0\n")
+}
+
 func TestForgottenAfterHostDmax(t *testing.T) {
 	s := newStream(t, &page{})
 	s.take.hostDmax = 100_000

@@ -143,7 +143,9 @@ func (t *taker) frame(rec *frame.Record, l *load) {
 		t.log.Debug("a frame in the stream is malformed", "sender", rec.Frame.Host, "err", err)
 		return
 	}
-	t.heard(l.b.Samples[samples:], &rec.Frame, rec.Received)
+	if !rec.Frame.Derived {
+		t.heard(l.b.Samples[samples:], &rec.Frame, rec.Received)
+	}
 	if rec.Frame.Gmond {
 		l.b.Samples = append(l.b.Samples[:samples], t.newGmond(l.b.Samples[samples:])...)
 	}

@@ -209,18 +209,20 @@ type EventKind string
 
 // The kinds of event that parts of Keepwatch make.
 const (
-	EventVRRPTransition EventKind = "vrrp_transition"
-	EventVIPTaken       EventKind = "vip_taken"
-	EventVIPReleased    EventKind = "vip_released"
-	EventServerUp       EventKind = "server_up"
-	EventServerDown     EventKind = "server_down"
-	EventProxyStarted   EventKind = "proxy_started"
-	EventProxyStopped   EventKind = "proxy_stopped"
-	EventTrackChanged   EventKind = "track_changed"
-	EventConfigReloaded EventKind = "config_reloaded"
-	EventHostJoined     EventKind = "host_joined"
-	EventHostLost       EventKind = "host_lost"
-	EventAggregatorLost EventKind = "aggregator_lost"
+	EventVRRPTransition   EventKind = "vrrp_transition"
+	EventVIPTaken         EventKind = "vip_taken"
+	EventVIPReleased      EventKind = "vip_released"
+	EventVIPConflict      EventKind = "vip_conflict"
+	EventVIPConflictEnded EventKind = "vip_conflict_ended"
+	EventServerUp         EventKind = "server_up"
+	EventServerDown       EventKind = "server_down"
+	EventProxyStarted     EventKind = "proxy_started"
+	EventProxyStopped     EventKind = "proxy_stopped"
+	EventTrackChanged     EventKind = "track_changed"
+	EventConfigReloaded   EventKind = "config_reloaded"
+	EventHostJoined       EventKind = "host_joined"
+	EventHostLost         EventKind = "host_lost"
+	EventAggregatorLost   EventKind = "aggregator_lost"
 )
 
 // Event is something that happened once. ID makes it the same event however often it is delivered.

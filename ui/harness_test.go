@@ -47,6 +47,9 @@ func options(d *db.DB) ui.Options {
 func start(t testing.TB, change ...func(*ui.Options)) *server {
 	t.Helper()
 	o := options(pgtest.New(t))
+	if _, err := o.DB.Pool.Exec(t.Context(), "TRUNCATE rules RESTART IDENTITY CASCADE"); err != nil { // the thresholds that every installation has
+		t.Fatal(err)
+	}
 	for _, f := range change {
 		f(&o)
 	}

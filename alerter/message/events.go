@@ -44,7 +44,7 @@ const maxAged = 50
 // weights says how much a kind of event tells about why something is wrong: a cause more than a consequence, bad
 // news more than good.
 var weights = map[metric.EventKind]int{
-	metric.EventHostLost: 100, metric.EventVRRPTransition: 90, metric.EventProxyStopped: 85, metric.EventVIPTaken: 80,
+	metric.EventHostLost: 100, metric.EventVIPConflict: 95, metric.EventVRRPTransition: 90, metric.EventProxyStopped: 85, metric.EventVIPTaken: 80,
 	metric.EventServerDown: 75, metric.EventTrackChanged: 60, metric.EventVIPReleased: 55, metric.EventAggregatorLost: 50,
-	metric.EventConfigReloaded: 45, metric.EventProxyStarted: 40, metric.EventServerUp: 30, metric.EventHostJoined: 20,
+	metric.EventVIPConflictEnded: 35, metric.EventConfigReloaded: 45, metric.EventProxyStarted: 40, metric.EventServerUp: 30, metric.EventHostJoined: 20,
 }

@@ -86,6 +86,7 @@ var chinese = words{
 	units: [5]string{" 天", " 小时", " 分钟", " 秒", " 毫秒"},
 	kinds: map[metric.EventKind]string{
 		metric.EventVRRPTransition: "VRRP 状态变化", metric.EventVIPTaken: "接管 VIP", metric.EventVIPReleased: "释放 VIP",
+		metric.EventVIPConflict: "VIP 冲突", metric.EventVIPConflictEnded: "VIP 冲突结束",
 		metric.EventServerUp: "后端服务器恢复", metric.EventServerDown: "后端服务器故障", metric.EventProxyStarted: "代理启动",
 		metric.EventProxyStopped: "代理停止", metric.EventTrackChanged: "跟踪项变化", metric.EventConfigReloaded: "配置已重新加载",
 		metric.EventHostJoined: "主机加入", metric.EventHostLost: "主机失联", metric.EventAggregatorLost: "汇聚节点失联",

@@ -15,7 +15,7 @@
 // The AES key is not the shared key but HKDF-SHA256(shared key, salt = boot id), and the nonce is the sequence: two
 // senders, or one sender before and after a restart, never use one nonce with one key, whatever their number.
 //
-// The body: uvarint send time in ms · uvarint interval in ms · flags (bit 0: samples that came in gmond packets) ·
+// The body: uvarint send time in ms · uvarint interval in ms · flags (bit 0: samples that came in gmond packets, bit 1: derived) ·
 // sender's cluster · sender's host (each: uvarint length, bytes) · zstd frame of an internal/batch encoding.
 package frame
 
@@ -31,19 +31,20 @@ import (
 )
 
 const (
-	magic      = "KWF"
-	version    = 1
-	bootLen    = 16
-	headerLen  = len(magic) + 2 + bootLen + 8
-	tagLen     = 16
-	nonceLen   = 12
-	flagGmond  = 1
-	maxBody    = 64 << 10
-	bootPos    = len(magic) + 2
-	seqPos     = bootPos + bootLen
-	frameInfo  = "keepwatch frame v1"
-	maxClock   = 1 << 50 // ms; bounds times so that sums of them cannot overflow
-	maxPromise = int64(24 * time.Hour / time.Millisecond)
+	magic       = "KWF"
+	version     = 1
+	bootLen     = 16
+	headerLen   = len(magic) + 2 + bootLen + 8
+	tagLen      = 16
+	nonceLen    = 12
+	flagGmond   = 1
+	flagDerived = 2
+	maxBody     = 64 << 10
+	bootPos     = len(magic) + 2
+	seqPos      = bootPos + bootLen
+	frameInfo   = "keepwatch frame v1"
+	maxClock    = 1 << 50 // ms; bounds times so that sums of them cannot overflow
+	maxPromise  = int64(24 * time.Hour / time.Millisecond)
 )
 
 // MaxSkew is how far the send time of a frame may be from the receiver's clock, either way. Clocks further apart
@@ -90,6 +91,7 @@ type Frame struct {
 	Sent     int64         // the sender's clock, ms since the epoch
 	Interval time.Duration // the sender's promise: it speaks of the hosts in this frame again after this long
 	Gmond    bool          // the samples came to Origin in gmond packets; each aggregator makes its own such frames
+	Derived  bool          // the sender made the samples of what others said: they are no sign of life of their hosts
 	Cluster  string        // of the sender
 	Host     string        // the sender; the batch may speak of other hosts
 	Payload  []byte        // internal/batch encoding; valid until the next call of what returned the frame
@@ -134,7 +136,7 @@ func parseHeader(b []byte) (header, error) {
 // bodyHead is what stands before the compressed batch.
 type bodyHead struct {
 	sent, interval int64 // ms
-	gmond          bool
+	gmond, derived bool
 	cluster, host  []byte
 	rest           []byte
 }
@@ -145,6 +147,9 @@ func appendBodyHead(dst []byte, h *bodyHead) []byte {
 	flags := byte(0)
 	if h.gmond {
 		flags |= flagGmond
+	}
+	if h.derived {
+		flags |= flagDerived
 	}
 	dst = append(dst, flags)
 	dst = append(binary.AppendUvarint(dst, uint64(len(h.cluster))), h.cluster...)
@@ -161,7 +166,7 @@ func parseBodyHead(b []byte) (h bodyHead, err error) {
 	if n <= 0 || interval > uint64(maxPromise) || len(b) == n {
 		return h, fmt.Errorf("%w: interval", ErrMalformed)
 	}
-	h.sent, h.interval, h.gmond = int64(sent), int64(interval), b[n]&flagGmond != 0
+	h.sent, h.interval, h.gmond, h.derived = int64(sent), int64(interval), b[n]&flagGmond != 0, b[n]&flagDerived != 0
 	b = b[n+1:]
 	if h.cluster, b, err = takeName(b, "cluster"); err != nil {
 		return h, err

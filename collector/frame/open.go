@@ -227,6 +227,6 @@ func (u *unsealer) frame(h header, head bodyHead, c *cached) (Frame, error) {
 	u.raw = raw
 	return Frame{
 		Origin: Origin{h.boot, h.seq}, Sent: head.sent, Interval: time.Duration(head.interval) * time.Millisecond,
-		Gmond: head.gmond, Cluster: c.cluster, Host: c.host, Payload: raw,
+		Gmond: head.gmond, Derived: head.derived, Cluster: c.cluster, Host: c.host, Payload: raw,
 	}, nil
 }

@@ -70,6 +70,7 @@ type Stamp struct {
 	Now      time.Time     // send time
 	Interval time.Duration // Frame.Interval, 0 to 24 h
 	Gmond    bool
+	Derived  bool
 }
 
 // Seal calls emit for each of the frames that b needs, events first. Each frame stands by itself. The datagram is
@@ -79,6 +80,7 @@ func (s *Sealer) Seal(b *batch.Batch, stamp Stamp, emit func(datagram []byte)) (
 		sent:     stamp.Now.UnixMilli(),
 		interval: min(max(stamp.Interval.Milliseconds(), 0), maxPromise),
 		gmond:    stamp.Gmond,
+		derived:  stamp.Derived,
 		cluster:  []byte(s.opt.Cluster),
 		host:     []byte(s.opt.Host),
 	}

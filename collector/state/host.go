@@ -12,6 +12,8 @@ import (
 
 	"keepwatch/collector/frame"
 	"keepwatch/collector/gmond"
+	"keepwatch/collector/holders"
+	"keepwatch/internal/batch"
 	"keepwatch/metric"
 )
 
@@ -48,10 +50,11 @@ type host struct {
 	dropped       uint64 // frames and packets
 	warned        uint64 // of dropped
 
-	series map[uint64]struct{} // hashes of descriptors since the last sweep
-	old    map[uint64]struct{} // of the time between the two sweeps before
-	fresh  int                 // of the visit in progress: new series not yet in series
-	marked bool                // of the visit in progress: spoken of
+	agent  map[uint64]*metric.Series // of series, those of an HA agent that collector/holders wants
+	series map[uint64]struct{}       // hashes of descriptors since the last sweep
+	old    map[uint64]struct{}       // of the time between the two sweeps before
+	fresh  int                       // of the visit in progress: new series not yet in series
+	marked bool                      // of the visit in progress: spoken of
 }
 
 func (h *host) deadline() int64 { return max(h.native.deadline(), h.gmond.deadline()) }
@@ -93,6 +96,8 @@ type visit struct {
 	touched []*host
 	made    []*host
 	fresh   []freshSeries
+	words   []holders.Word // of the HA agents
+	silent  []*host        // whose HA agent gives no answer
 }
 
 type freshSeries struct {
@@ -102,20 +107,23 @@ type freshSeries struct {
 
 func (hs *hosts) visit() *visit {
 	v := &hs.v
-	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0]}
+	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0]}
 	return v
 }
 
 // seen is what batch.Scan asks for each sample.
-func (v *visit) seen(cluster, name, desc []byte) (known bool, err error) {
+func (v *visit) seen(cluster, name []byte, s *batch.Raw) (known bool, err error) {
 	h := v.last
 	if h == nil || h.name != string(name) || h.cluster != string(cluster) {
 		if h, err = v.host(cluster, name); err != nil {
 			return false, err
 		}
 	}
-	hash := maphash.Bytes(v.hs.seed, desc)
+	hash := maphash.Bytes(v.hs.seed, s.Desc)
 	if _, ok := h.series[hash]; ok {
+		if len(h.agent) > 0 {
+			v.agent(h, hash, s)
+		}
 		return true, nil
 	}
 	if len(h.series)+h.fresh >= v.hs.maxSeries {
@@ -124,7 +132,38 @@ func (v *visit) seen(cluster, name, desc []byte) (known bool, err error) {
 	h.fresh++
 	v.fresh = append(v.fresh, freshSeries{h, hash})
 	_, known = h.old[hash]
-	return known, nil
+	return known, v.newAgent(h, hash, s)
+}
+
+// newAgent looks at a series that is new whether it is one of an HA agent.
+func (v *visit) newAgent(h *host, hash uint64, s *batch.Raw) error {
+	if !batch.Named(s.Desc, holders.Held) && !batch.Named(s.Desc, holders.AgentUp) {
+		return nil
+	}
+	series, err := batch.Series(h.cluster, h.name, s.Desc)
+	if err != nil {
+		return err
+	}
+	if h.agent == nil {
+		h.agent = make(map[uint64]*metric.Series)
+	}
+	h.agent[hash] = series
+	v.agent(h, hash, s)
+	return nil
+}
+
+// agent notes what an HA agent says of its addresses, or that it does not answer.
+func (v *visit) agent(h *host, hash uint64, s *batch.Raw) {
+	series := h.agent[hash]
+	switch {
+	case series == nil:
+	case series.Name == holders.Held:
+		v.words = append(v.words, holders.Word{
+			Cluster: h.cluster, Host: h.name, Instance: series.Label("instance"), VIP: series.Label("vip"), Held: s.Value == 1, Time: s.Time,
+		})
+	case s.Value == 0:
+		v.silent = append(v.silent, h)
+	}
 }
 
 func (v *visit) host(cluster, name []byte) (*host, error) {
@@ -255,7 +294,7 @@ func (h *host) event(id string, kind metric.EventKind, at int64, text string) me
 // sweepSeries forgets the series that were not seen since the sweep before the last one.
 func (hs *hosts) sweepSeries() {
 	for _, h := range hs.m {
-		h.old, h.series = h.series, make(map[uint64]struct{}, len(h.series))
+		h.old, h.series, h.agent = h.series, make(map[uint64]struct{}, len(h.series)), nil
 	}
 }
 

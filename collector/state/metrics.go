@@ -18,6 +18,7 @@ var (
 
 	streamClients = metrics.GetOrCreateGauge(`keepwatch_collector_stream_clients`, nil)
 	hostsKnown    = metrics.GetOrCreateGauge(`keepwatch_collector_hosts`, nil)
+	vipWordsLost  = metrics.GetOrCreateCounter(`keepwatch_collector_vip_words_dropped_total`)
 	historyBytes  = metrics.GetOrCreateGauge(`keepwatch_collector_history_bytes`, nil)
 )
 

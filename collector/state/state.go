@@ -14,6 +14,7 @@ import (
 
 	"keepwatch/collector/frame"
 	"keepwatch/collector/gmond"
+	"keepwatch/collector/holders"
 	"keepwatch/internal/batch"
 	"keepwatch/metric"
 )
@@ -25,8 +26,9 @@ const Window = 10 * time.Minute
 const gmondInterval = 20 * time.Second
 
 const (
-	sweepEvery = time.Hour // of series; a series silent for two of these is forgotten
-	warnEvery  = time.Minute
+	sweepEvery  = time.Hour // of series; a series silent for two of these is forgotten
+	warnEvery   = time.Minute
+	deriveEvery = 10 * time.Second
 )
 
 // maxPending bounds the gmond samples between two ticks; past it they are dropped and counted.
@@ -51,17 +53,20 @@ type State struct {
 	log     *slog.Logger
 	history *Log
 
-	mu     sync.Mutex
-	opt    Options
-	opener *frame.Opener
-	sealer *frame.Sealer
-	hosts  *hosts
-	table  *gmond.Table
-	packet gmond.Packet
-	own    batch.Batch // gmond samples and events since the last tick
-	events []metric.Event
-	swept  time.Time
-	warned time.Time
+	mu      sync.Mutex
+	opt     Options
+	opener  *frame.Opener
+	sealer  *frame.Sealer
+	hosts   *hosts
+	table   *gmond.Table
+	vips    *holders.Table
+	packet  gmond.Packet
+	own     batch.Batch // gmond samples and events since the last tick
+	events  []metric.Event
+	view    batch.Batch // samples made of what others said
+	swept   time.Time
+	warned  time.Time
+	derived time.Time // when the samples that are made of what others said were last made in full
 }
 
 // New checks the options.
@@ -82,7 +87,7 @@ func New(opt Options) (*State, error) {
 		return nil, err
 	}
 	return &State{
-		log: opt.Log, history: newLog(opt.MaxBytes), opt: opt, opener: opener, sealer: sealer, table: table,
+		log: opt.Log, history: newLog(opt.MaxBytes), opt: opt, opener: opener, sealer: sealer, table: table, vips: holders.New(holders.MaxWords),
 		hosts: newHosts(opt.MaxHosts, opt.MaxSeries),
 	}, nil
 }
@@ -117,7 +122,31 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 	s.events = visit.commit(s.events, &f, from, at.UnixMilli())
 	samplesTotal.Add(n)
 	s.history.Append(at.UnixMilli(), datagram)
+	s.hold(visit, at)
 	return nil
+}
+
+// hold judges what the HA agents said in a frame. A conflict is published at once.
+func (s *State) hold(visit *visit, at time.Time) {
+	ms := at.UnixMilli()
+	for _, h := range visit.silent {
+		s.events = s.vips.Silent(h.cluster, h.name, ms, s.events)
+	}
+	for _, w := range visit.words {
+		w.Heard = ms
+		s.events = s.vips.Hear(w, s.events)
+	}
+	if s.vips.Changed() {
+		s.derive(at, false)
+		s.flush(at)
+	}
+}
+
+// Doubt reports whether this host should say now what addresses it holds: another host says that it has one of them.
+func (s *State) Doubt(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vips.Doubt(s.opt.Cluster, s.opt.Host, now.UnixMilli())
 }
 
 // Gmond takes one datagram of the gmond channel. Whether its source counts was decided before.
@@ -162,9 +191,12 @@ func (s *State) Tick(now time.Time) {
 	defer s.mu.Unlock()
 	ms := now.UnixMilli()
 	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds())
+	s.events = s.vips.Tick(ms, s.events)
+	s.derive(now, now.Sub(s.derived) >= deriveEvery)
 	s.flush(now)
 	s.history.Expire(ms)
 	hostsKnown.Set(float64(len(s.hosts.m)))
+	vipWordsLost.Set(s.vips.Dropped())
 	historyBytes.Set(float64(s.history.Bytes()))
 	if s.warned.IsZero() {
 		s.warned, s.swept = now, now
@@ -180,6 +212,21 @@ func (s *State) Tick(now time.Time) {
 		s.hosts.sweepSeries()
 		s.sealer.Forget()
 	}
+}
+
+// derive puts the samples that are made of what others said into the history: of all, or of what has changed. All are
+// stamped with a multiple of deriveEvery, so that those of two collectors are the same samples.
+func (s *State) derive(now time.Time, all bool) {
+	at := now
+	if all {
+		s.derived = now.Truncate(deriveEvery)
+		at = s.derived
+	}
+	s.view.Samples = s.vips.Samples(at.UnixMilli(), all, s.view.Samples)
+	groupByHost(s.view.Samples)
+	stamp := frame.Stamp{Now: now, Derived: true}
+	tooLargeTotal.Add(s.sealer.Seal(&s.view, stamp, func(d []byte) { s.history.Append(now.UnixMilli(), d) }))
+	s.view.Reset()
 }
 
 func (s *State) flush(now time.Time) {

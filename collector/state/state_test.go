@@ -349,3 +349,60 @@ func BenchmarkNative(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(names)), "ns/sample")
 }
+
+// holds is a frame in which the HA agent of its sender says that it holds 10.0.0.100, or that it does not.
+func (s sender) holds(at time.Duration, value float64) (out []byte) {
+	labels := []metric.Label{{Name: "instance", Value: "web"}, {Name: "vip", Value: "10.0.0.100/24"}}
+	b := &batch.Batch{Samples: []metric.Sample{
+		{Series: metric.MustSeries("lab", s.name, "load", nil, "", metric.Gauge), Value: 1},
+		{Series: metric.MustSeries("lab", s.name, "keepwatch_vip_held", labels, "", metric.State), Time: start.Add(at).UnixMilli(), Value: value},
+	}}
+	s.Seal(b, frame.Stamp{Now: start.Add(at), Interval: 10 * time.Second}, func(d []byte) { out = bytes.Clone(d) })
+	return out
+}
+
+// Two hosts that hold one address are an event at once and a series, whose samples are no sign of life.
+func TestConflictIsPublished(t *testing.T) {
+	s := newState(t, nil)
+	boot := frame.Boot{Start: start.UnixMilli(), Random: 1}
+	a, b := newSender(t, "a", boot), newSender(t, "b", frame.Boot{Start: start.UnixMilli(), Random: 2})
+	hear := func(datagram []byte, at time.Duration) {
+		t.Helper()
+		if err := s.Native(datagram, from, start.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hear(a.holds(0, 1), 0)
+	hear(b.holds(0, 1), 0)
+	s.Tick(start.Add(900 * time.Millisecond))
+	joined := []string{fmt.Sprintf("host_joined a joined-%d", boot.Start), fmt.Sprintf("host_joined b joined-%d", boot.Start)}
+	wantEvents(t, s, joined...)
+	hear(a.holds(time.Second, 1), time.Second)
+	hear(b.holds(time.Second, 1), time.Second)
+	conflict := append(joined, fmt.Sprintf("vip_conflict a vip-conflict-10.0.0.100-%d", start.UnixMilli()))
+	wantEvents(t, s, conflict...)
+	hear(a.holds(2*time.Second, 0), 2*time.Second)
+	wantEvents(t, s, append(conflict, fmt.Sprintf("vip_conflict_ended a vip-conflict-ended-10.0.0.100-%d", start.UnixMilli()))...)
+	var got []string
+	c := s.History().Find(0, start.UnixMilli())
+	es, _, _ := s.History().Read(&c, make([]Entry, 0, 10_000), 0)
+	for i, x := range opened(t, s) {
+		for _, sample := range x.Samples {
+			if sample.Series.Name == "keepwatch_vip_conflict" {
+				o, err := frame.NewOpener(frame.OpenerOptions{Keys: ring(t)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, err := o.Open(es[i].Datagram, start)
+				if err != nil || !f.Derived || f.Gmond {
+					t.Errorf("a frame of derived samples: %v, %+v", err, f.Origin)
+				}
+				got = append(got, fmt.Sprintf("%d %s %g", sample.Time-start.UnixMilli(), sample.Series.Host, sample.Value))
+			}
+		}
+	}
+	want := "0 a 0\n0 b 0\n1000 a 1\n1000 b 0\n2000 a 0\n2000 b 0"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("got samples\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}

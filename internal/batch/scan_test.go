@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"keepwatch/metric"
@@ -12,17 +13,21 @@ import (
 func TestScanSeesWhatDecodeDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := drawBatch(t)
-		var hosts []string
-		samples, events, err := Scan(new(Encoder).Append(nil, b), func(_, host, _ []byte) (bool, error) {
-			hosts = append(hosts, string(host))
-			return false, nil
+		var seen []metric.Sample
+		samples, events, err := Scan(new(Encoder).Append(nil, b), func(cluster, host []byte, raw *Raw) (bool, error) {
+			s, err := Series(string(cluster), string(host), raw.Desc)
+			if err == nil && len(s.Name) < 128 && (!Named(raw.Desc, s.Name) || Named(raw.Desc, s.Name+"x") || Named(raw.Desc, s.Name[1:])) {
+				t.Fatalf("the descriptor of %s is not of its name", s)
+			}
+			seen = append(seen, metric.Sample{Series: s, Time: raw.Time, Value: raw.Value})
+			return false, err
 		})
 		if err != nil || samples != len(b.Samples) || events != len(b.Events) {
 			t.Fatalf("got %d samples, %d events, %v; want %d, %d", samples, events, err, len(b.Samples), len(b.Events))
 		}
-		for i := range hosts {
-			if hosts[i] != b.Samples[i].Series.Host {
-				t.Fatalf("sample %d: host %q, want %q", i, hosts[i], b.Samples[i].Series.Host)
+		for i, got := range seen {
+			if want := b.Samples[i]; got.Series.Key() != want.Series.Key() || got.Time != want.Time || math.Float64bits(got.Value) != math.Float64bits(want.Value) {
+				t.Fatalf("sample %d: got %v, want %v", i, got, want)
 			}
 		}
 	})
@@ -31,7 +36,7 @@ func TestScanSeesWhatDecodeDoes(t *testing.T) {
 func TestScanStopsWithWhatSeenSays(t *testing.T) {
 	stop := errors.New("stop")
 	raw := new(Encoder).Append(nil, sample("load"))
-	if _, _, err := Scan(raw, func(_, _, _ []byte) (bool, error) { return false, stop }); !errors.Is(err, stop) {
+	if _, _, err := Scan(raw, func(_, _ []byte, _ *Raw) (bool, error) { return false, stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want what seen returned", err)
 	}
 }
@@ -43,7 +48,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var b Batch
 		want := new(Decoder).Decode(src, &b)
-		samples, events, err := Scan(src, func(_, _, _ []byte) (bool, error) { return false, nil })
+		samples, events, err := Scan(src, func(_, _ []byte, _ *Raw) (bool, error) { return false, nil })
 		if err == nil && want == nil && (samples != len(b.Samples) || events != len(b.Events)) {
 			t.Fatalf("got %d, %d; want %d, %d", samples, events, len(b.Samples), len(b.Events))
 		}
