@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -186,9 +187,25 @@ func (a *Agent) open() (closeAll func(), err error) {
 		return closeAll, err
 	}
 	undo = append(undo, a.scripts.Close)
+	if a.firewall, err = openFirewall(a.opt.Config.Instances); err != nil {
+		if slices.ContainsFunc(a.opt.Config.Instances, func(c conf.Instance) bool { return !c.Accept }) {
+			return closeAll, err
+		}
+		a.opt.Log.Warn("connections are not kept over a handover", "err", err)
+	} else if a.firewall != nil {
+		undo = append(undo, func() { _ = a.firewall.Close() })
+	}
 	a.notifier = notify.New(notify.Options{Scripts: a.scripts, Log: a.opt.Log})
 	a.bfd, err = session.New(session.Options{Sessions: a.opt.Config.BFD, Changed: a.bfdChanged, Log: a.opt.Log})
 	return closeAll, err
+}
+
+// openFirewall opens it where there is something to use it.
+func openFirewall(all []conf.Instance) (*link.Firewall, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return link.OpenFirewall()
 }
 
 // begin starts what the first configuration wants: the proxy first, which instances may depend on.

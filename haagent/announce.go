@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"keepwatch/haagent/vrrp"
 )
 
 // announce tells the neighbours who holds the addresses. A pause between the messages is the spacer's, so that the
@@ -81,4 +83,20 @@ func (i *instance) holds() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.held) > 0
+}
+
+// succeed keeps requests alive that are under way at a router that still serves: what its clients send here after
+// the announcement is passed on to it for as long as it lingers.
+func (i *instance) succeed(s *vrrp.State, a vrrp.Succeed) {
+	relay := i.port.forwards()
+	if relay == nil || i.firewall == nil {
+		return
+	}
+	if !a.Now {
+		i.check("cannot prepare a handover", relay.Prepare(a.From))
+		return
+	}
+	window, addrs := vrrp.Linger(s.Config.Interval), hostsOf(wanted(&i.config))
+	i.check("cannot keep connections over the handover", i.firewall.Handover(addrs, window))
+	i.check("cannot keep connections over the handover", relay.Start(addrs, a.From, window))
 }

@@ -52,7 +52,7 @@ type shared struct {
 	journal   *journal
 	notifier  *notify.Notifier
 	testament *testament.Writer
-	firewall  *link.Firewall // nil: no instance needs it
+	firewall  *link.Firewall // nil: the kernel has none
 	global    atomic.Pointer[conf.Notify]
 }
 
@@ -108,6 +108,8 @@ func (i *instance) do(s *vrrp.State, a vrrp.Action, now time.Time) {
 		i.releaseAll(s, now)
 	case vrrp.Announce:
 		i.announce(a.Count)
+	case vrrp.Succeed:
+		i.succeed(s, a)
 	case vrrp.Transition:
 		i.transition(a, now)
 	case vrrp.Notice:

@@ -29,6 +29,7 @@ type port struct {
 	mu        sync.Mutex
 	conn      *link.Conn
 	announcer *link.Announcer
+	relay     *link.Relay // nil: connections are not kept over a handover
 	index     int
 	listeners map[uint8]listener
 	foreign   uint64 // heard, of a virtual router that is not ours
@@ -57,9 +58,13 @@ func (p *port) open(index int) error {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
+	relay, err := link.NewRelay(p.key.ifname)
+	if err != nil {
+		p.log.Warn("connections are not kept over a handover", "interface", p.key.ifname, "err", err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.conn, p.announcer, p.index = conn, announcer, index
+	p.conn, p.announcer, p.relay, p.index = conn, announcer, relay, index
 	p.readers.Go(func() { p.read(conn) })
 	return nil
 }
@@ -81,9 +86,12 @@ func (p *port) follow(s link.Status) {
 // close ends the reader and waits for it.
 func (p *port) close() {
 	p.mu.Lock()
-	conn, announcer := p.conn, p.announcer
-	p.conn, p.announcer = nil, nil
+	conn, announcer, relay := p.conn, p.announcer, p.relay
+	p.conn, p.announcer, p.relay = nil, nil, nil
 	p.mu.Unlock()
+	if relay != nil {
+		relay.Close()
+	}
 	if conn != nil {
 		_ = conn.Close()
 		_ = announcer.Close()
@@ -160,6 +168,13 @@ func (p *port) sockets() (*link.Conn, *link.Announcer, error) {
 		return nil, nil, fmt.Errorf("interface %s is gone", p.key.ifname)
 	}
 	return p.conn, p.announcer, nil
+}
+
+// forwards is the relay of the present interface; nil: there is none.
+func (p *port) forwards() *link.Relay {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.relay
 }
 
 // clone copies a packet out of the socket's buffer.

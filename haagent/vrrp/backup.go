@@ -127,6 +127,9 @@ func (m *machine) preempts() bool {
 }
 
 func (m *machine) follow(src netip.Addr, a *Advert) {
+	if m.Master.Address != src {
+		m.do(Succeed{From: src})
+	}
 	m.Master = Peer{Address: src, Priority: a.Priority, Interval: a.Interval, Heard: m.now}
 	m.lower, m.lowered, m.left, m.lost, m.fencing = Peer{}, 0, false, "", false
 	m.masterInterval = a.Interval

@@ -83,7 +83,7 @@ func TestLateness(t *testing.T) {
 	})
 	t.Run("a weaker one took over: it is not fought", func(t *testing.T) {
 		s := master(t)
-		s.at(m+4*time.Second, heard(9, 100), stall+", prepare 10.0.0.9", m+4*time.Second+listen)
+		s.at(m+4*time.Second, heard(9, 100), stall+"", m+4*time.Second+listen)
 	})
 	t.Run("the whole machine slept", func(t *testing.T) {
 		s := master(t)
@@ -103,7 +103,7 @@ func TestStartDelay(t *testing.T) {
 	s.at(0, Start{}, "init→backup (started)", 10*time.Second)
 	s = newScenario(t, config(200, func(c *Config) { c.StartDelay = 10 * time.Second }))
 	s.at(0, Start{}, "init→backup (started)", 10*time.Second)
-	s.at(time.Second, heard(9, 0), "prepare 10.0.0.9", 10*time.Second)
+	s.at(time.Second, heard(9, 0), "", 10*time.Second)
 	s.at(9*time.Second, heard(9, 210), "", 9*time.Second+down200)
 }
 
@@ -111,7 +111,7 @@ func TestQuorum(t *testing.T) {
 	s := newScenario(t, config(200, func(c *Config) { c.Quorum = &Track{Name: "gateways"} }))
 	s.at(0, Start{}, "init→backup (started)", down200)
 	s.at(down200, Tick{}, "notice quorum", down200+time.Second)
-	s.at(down200+ms, heard(9, 0), "prepare 10.0.0.9", down200+ms+218750*time.Microsecond) // a farewell needs no quorum
+	s.at(down200+ms, heard(9, 0), "", down200+ms+218750*time.Microsecond) // a farewell needs no quorum
 	s.at(down200+2*ms, heard(9, 210), "", 2*down200+2*ms)
 	s.at(down200+3*ms, TrackChanged{Name: "gateways", Up: true}, "", 2*down200+2*ms)
 	s.at(2*down200+2*ms, Tick{}, toMaster200+"backup→master (heard no advertisement from 10.0.0.9 (priority 210) for 3.22 s)", 2*down200+2*ms+time.Second)
@@ -286,5 +286,27 @@ func TestSplitBrainIsTold(t *testing.T) {
 	}
 	if n := s.state.Neighbours(); len(n) != 1 || len(n[0].Notes) != 2 {
 		t.Errorf("neighbours: %+v", n)
+	}
+}
+
+// What a handover needs is prepared as soon as it is known from whom the addresses would come, once for each.
+func TestHandoverIsPrepared(t *testing.T) {
+	s := newScenario(t, config(150))
+	s.state, _ = Step(s.state, Start{}, epoch)
+	for _, c := range []struct {
+		in   Received
+		from string
+	}{{heard(9, 200), "10.0.0.9"}, {heard(9, 200), ""}, {heard(8, 210), "10.0.0.8"}, {heard(7, 100), "10.0.0.7"}, {heard(7, 100), ""}, {heard(8, 0), "10.0.0.8"}} {
+		var out []Action
+		s.state, out = Step(s.state, c.in, epoch)
+		got := ""
+		for _, a := range out {
+			if a, ok := a.(Succeed); ok && !a.Now {
+				got = a.From.String()
+			}
+		}
+		if got != c.from {
+			t.Errorf("after %s with %d: prepared %q, want %q", c.in.Source, c.in.Payload[2], got, c.from)
+		}
 	}
 }

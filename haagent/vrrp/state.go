@@ -237,9 +237,11 @@ func (c *Config) masterDown(priority uint8, masterInterval time.Duration) time.D
 	return time.Duration(c.DownAfter)*masterInterval + c.skew(priority, masterInterval)
 }
 
-// linger is how long a former master keeps the addresses after it has heard its successor: requests under way come
-// to an end meanwhile.
-func (c *Config) linger() time.Duration { return min(c.Interval, maxLinger) }
+// linger is Linger of the configuration: requests under way come to an end meanwhile.
+func (c *Config) linger() time.Duration { return Linger(c.Interval) }
+
+// Linger is how long a former master of that interval keeps the addresses after it has heard its successor.
+func Linger(interval time.Duration) time.Duration { return min(interval, maxLinger) }
 
 const maxLinger = 100 * time.Millisecond
 

@@ -101,8 +101,9 @@ type ReleaseAddresses struct{}
 // Announce tells the neighbours who holds the addresses: Count gratuitous ARP or unsolicited NA for each.
 type Announce struct{ Count int }
 
-// Succeed says that the addresses will probably come from a router that still serves: what is under way there
-// should not be broken. It comes before TakeAddresses, and again, with Now, right before it.
+// Succeed says from which router the addresses will probably come, so that what a handover needs is ready. With Now,
+// right before TakeAddresses, they do come, and that router still serves: what is under way there should not be
+// broken.
 type Succeed struct {
 	From netip.Addr
 	Now  bool

@@ -49,11 +49,9 @@ func describe(out []Action) string {
 		case Fence:
 			words = append(words, "fence "+a.Master.String())
 		case Succeed:
-			word := "prepare"
-			if a.Now {
-				word = "succeed"
+			if a.Now { // a preparation changes nothing, and has a test of its own
+				words = append(words, "succeed "+a.From.String())
 			}
-			words = append(words, word+" "+a.From.String())
 		case Announce:
 			words = append(words, "announce")
 			if a.Count != 5 {
@@ -177,7 +175,7 @@ func TestBackup(t *testing.T) {
 	t.Run("priority 0: wait the skew only", func(t *testing.T) {
 		s := start(t, 100)
 		s.at(time.Second, heard(9, 200), "", time.Second+down100)
-		s.at(2*time.Second, heard(9, 0), "prepare 10.0.0.9", 2*time.Second+609375*time.Microsecond)
+		s.at(2*time.Second, heard(9, 0), "", 2*time.Second+609375*time.Microsecond)
 		s.at(2*time.Second+609375*time.Microsecond, Tick{}, "advert 100, succeed 10.0.0.9, take, announce, backup→master (10.0.0.9 gave the addresses up (priority 0))", 2609375*time.Microsecond+again)
 	})
 	t.Run("higher priority: adopt the interval", func(t *testing.T) {
@@ -191,7 +189,7 @@ func TestBackup(t *testing.T) {
 	})
 	t.Run("lower priority: discard, the timer keeps running", func(t *testing.T) {
 		s := start(t, 200)
-		s.at(time.Second, heard(9, 100), "prepare 10.0.0.9", down200)
+		s.at(time.Second, heard(9, 100), "", down200)
 		s.at(3*time.Second, heard(9, 100), "", down200)
 		s.at(down200, Tick{}, succeed200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", down200+again)
 		if s.state.Counters.Discarded != 2 {
@@ -201,20 +199,20 @@ func TestBackup(t *testing.T) {
 	t.Run("lower priority without preemption counts as a master", func(t *testing.T) {
 		s := start(t, 200, func(c *Config) { c.NoPreempt = true })
 		s.at(time.Second, heard(9, 100), "", time.Second+down200)
-		s.at(2*time.Second, heard(9, 0), "prepare 10.0.0.9", 2*time.Second+218750*time.Microsecond)
+		s.at(2*time.Second, heard(9, 0), "", 2*time.Second+218750*time.Microsecond)
 	})
 	t.Run("the owner preempts in any case", func(t *testing.T) {
 		s := newScenario(t, config(255, func(c *Config) { c.NoPreempt = true }))
 		s.at(0, Start{}, "advert 255, take, announce, init→master (started, as owner of the addresses)", time.Second)
 		s.at(ms, heard(9, 255), "notice two_owners, advert 255, master→backup (10.0.0.9 advertises the same priority 255 and its address is higher than ours, 10.0.0.5)",
 			ms+linger)
-		s.at(time.Second, heard(8, 100), "prepare 10.0.0.8", ms+linger)
+		s.at(time.Second, heard(8, 100), "", ms+linger)
 	})
 	t.Run("a master that lowers its priority", func(t *testing.T) {
 		s := start(t, 150)
 		down := MasterDown(3, 150, time.Second)
 		s.at(time.Second, heard(9, 200), "", time.Second+down)
-		s.at(2*time.Second, heard(9, 140), "prepare 10.0.0.9", time.Second+down)
+		s.at(2*time.Second, heard(9, 140), "", time.Second+down)
 		s.at(3*time.Second, heard(9, 140), "", time.Second+down)
 		s.at(time.Second+down, Tick{}, "advert 150, succeed 10.0.0.9, take, announce, backup→master (10.0.0.9 lowered its priority from 200 to 140, ours is 150)", time.Second+down+again)
 	})
@@ -227,7 +225,7 @@ func TestPreemptDelay(t *testing.T) {
 		at := time.Duration(i) * time.Second
 		s.at(at, heard(9, 100), "", at+down200)
 	}
-	s.at(6*time.Second, heard(9, 100), "prepare 10.0.0.9", 5*time.Second+down200)
+	s.at(6*time.Second, heard(9, 100), "", 5*time.Second+down200)
 	s.at(7*time.Second, heard(9, 100), "", 5*time.Second+down200)
 	s.at(5*time.Second+down200, Tick{}, succeed200+"backup→master (our priority 200 is higher than 100 of master 10.0.0.9 (preemption))", 5*time.Second+down200+again)
 }
@@ -353,7 +351,7 @@ func TestTracks(t *testing.T) {
 		heardAt := down200 + time.Second + ms
 		s.at(heardAt+linger, Tick{}, "release", heardAt+MasterDown(3, 140, time.Second))
 		s.at(heardAt+linger+ms, up, "", heardAt+down200) // the running timer moves by the difference
-		s.at(heardAt+time.Second, heard(9, 150), "prepare 10.0.0.9", heardAt+down200)
+		s.at(heardAt+time.Second, heard(9, 150), "", heardAt+down200)
 		s.at(heardAt+down200-100*ms, heard(9, 150), "", heardAt+down200)
 		s.at(heardAt+down200, Tick{},
 			succeed200+"backup→master (our priority 200 is higher than 150 of master 10.0.0.9 (preemption), track haproxy is up (process haproxy runs): priority 140 to 200)", heardAt+down200+again)
