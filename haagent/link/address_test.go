@@ -51,14 +51,18 @@ func rules(t testing.TB, texts ...string) (all []conf.Rule) {
 	return all
 }
 
+// within runs f in a node and ends the test where it fails.
+func within(t testing.TB, node *netnstest.Node, f func() error) {
+	t.Helper()
+	var err error
+	node.Do(func() { err = f() })
+	must(t, err)
+}
+
 // holder is an Addresses in a node.
 func holder(t testing.TB, node *netnstest.Node, lifetime time.Duration) (a *Addresses) {
 	t.Helper()
-	var err error
-	node.Do(func() { a, err = NewAddresses(lifetime) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	within(t, node, func() (err error) { a, err = NewAddresses(lifetime); return err })
 	t.Cleanup(a.Close)
 	return a
 }

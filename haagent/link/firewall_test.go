@@ -17,11 +17,7 @@ func firewall(t testing.TB, node *netnstest.Node) (f *Firewall) {
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Fatal("this test looks at the firewall: install Debian's package nftables")
 	}
-	var err error
-	node.Do(func() { f, err = OpenFirewall() })
-	if err != nil {
-		t.Fatal(err)
-	}
+	within(t, node, func() (err error) { f, err = OpenFirewall(); return err })
 	return f
 }
 
@@ -39,11 +35,7 @@ func ruleset(t testing.TB, node *netnstest.Node) string {
 func serve(t testing.TB, node *netnstest.Node) {
 	t.Helper()
 	var l net.Listener
-	var err error
-	node.Do(func() { l, err = net.Listen("tcp", ":80") })
-	if err != nil {
-		t.Fatal(err)
-	}
+	within(t, node, func() (err error) { l, err = net.Listen("tcp", ":80"); return err })
 	var accepting sync.WaitGroup
 	t.Cleanup(func() {
 		_ = l.Close()
