@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ type listener struct {
 	file  *os.File
 	raw   syscall.RawConn
 	set   *Set
+
+	closed atomic.Bool
 
 	mu      sync.Mutex // held from a packet's receipt to the end of its judgement
 	packet  [256]byte  // more than the length field can say
@@ -57,7 +60,7 @@ func (l *listener) read() {
 		}
 		return false // until more come, or the socket is closed
 	})
-	if err != nil && !errors.Is(err, os.ErrClosed) {
+	if err != nil && !l.closed.Load() {
 		l.set.log.Error("cannot hear BFD any more: restart the agent", "address", l.local, "err", err)
 	}
 }
@@ -111,7 +114,10 @@ func control(b []byte) (ttl int, dst netip.Addr) {
 	return ttl, dst
 }
 
-func (l *listener) close() { _ = l.file.Close() }
+func (l *listener) close() {
+	l.closed.Store(true)
+	_ = l.file.Close()
+}
 
 // locals are the addresses that must be listened at: those of the sessions, or all of a family when one of its
 // sessions leaves the choice to the kernel.

@@ -165,7 +165,7 @@ func (n *session) send(p *bfd.Packet) {
 	if n.fd < 0 {
 		return
 	}
-	err := unix.Sendto(n.fd, p.Append(n.buffer[:0]), unix.MSG_DONTWAIT, n.to)
+	err := n.write(p)
 	if err == nil {
 		if n.lastError != "" {
 			n.failed("")
@@ -178,9 +178,14 @@ func (n *session) send(p *bfd.Packet) {
 		n.set.log.Warn("cannot send BFD packets", "session", n.name, "peer", n.peer, "err", err)
 	}
 	n.failed(text)
-	if n.peer.Zone() != "" {
-		n.resolve() // the interface may be another one of that name by now
+	n.resolve() // the interface may be another one of that name by now
+}
+
+func (n *session) write(p *bfd.Packet) error {
+	if n.peer.Zone() != "" && n.zone.Load() == 0 {
+		return fmt.Errorf("there is no interface %q", n.peer.Zone())
 	}
+	return unix.Sendto(n.fd, p.Append(n.buffer[:0]), unix.MSG_DONTWAIT, n.to)
 }
 
 // failed remembers an error for the status; "" says that it is over.
