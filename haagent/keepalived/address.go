@@ -9,10 +9,13 @@ import (
 	"keepwatch/internal/conf"
 )
 
-// addressList translates the lines of virtual_ipaddress and its like. device is where an address goes that names none,
-// when that is to be written; family, unless 0, is 4 or 6 and keeps the other one out.
+// addressList translates the lines of virtual_ipaddress and its like. device is written where an address
+// names none.
 func (t *translator) addressList(s *statement, device string) (all []item[conf.Address]) {
 	for _, k := range s.block {
+		if t.tooMany(k, len(all)) {
+			break
+		}
 		a, ok := t.addressLine(s, k)
 		if !ok {
 			continue
@@ -41,11 +44,13 @@ func (t *translator) prefix(k *statement, text string) (netip.Prefix, bool) {
 	a = a.Unmap()
 	bits := a.BitLen()
 	if given {
-		n, err := strconv.Atoi(length)
-		if err != nil || n < 0 || n > bits {
-			t.notes.add(k.at, Mistake, "%.60q: want a prefix length up to %d: /%d is used, as keepalived does", text, bits, bits)
-		} else {
+		digits := length[:len(length)-len(strings.TrimLeft(length, "0123456789"))]
+		most := bits
+		if n, err := strconv.Atoi(digits); err == nil && n <= bits {
 			bits = n
+		}
+		if digits != length || strconv.Itoa(bits) != digits {
+			t.notes.add(k.at, Mistake, "%.60q: want a prefix length up to %d: /%d is used, as keepalived does", text, most, bits)
 		}
 	} else {
 		t.notes.add(k.at, Changed, "%s has no prefix length: /%d is written, as keepalived takes it", a, bits)

@@ -17,7 +17,7 @@ type bfdSession struct {
 }
 
 func (t *translator) bfdInstance(s *statement) {
-	if !t.needs(s) {
+	if !t.needs(s) || t.tooMany(s, len(t.bfd)) {
 		return
 	}
 	var taken []string

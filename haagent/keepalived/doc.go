@@ -23,6 +23,7 @@ const (
 	maxLine    = 1 << 14 // bytes of a line after its definitions are written out
 	maxNesting = 16      // blocks within blocks
 	maxNotes   = 1000
+	maxItems   = 2000 // entries of one list, as instances, tracks or addresses of an instance
 )
 
 // Options are what the configuration's meaning depends on beside its text.
@@ -110,9 +111,15 @@ type notes struct {
 	seen map[Note]bool
 }
 
+// full reports that no further note is taken.
+func (n *notes) full() bool { return len(n.all) > maxNotes }
+
 func (n *notes) add(at Place, kind Kind, format string, args ...any) {
+	if n.full() {
+		return
+	}
 	one := Note{at, kind, fmt.Sprintf(format, args...)}
-	if n.seen[one] || len(n.all) > maxNotes {
+	if n.seen[one] {
 		return
 	}
 	n.seen[one] = true

@@ -24,6 +24,7 @@ func (t *translator) finish(v *instance) bool {
 	t.finishFamily(v)
 	t.finishVersion(v)
 	t.finishPriority(v)
+	t.finishTracks(v)
 	t.finishPreemption(v)
 	t.finishPassword(v)
 	t.finishStrict(v)
@@ -98,7 +99,7 @@ func (t *translator) finishPriority(v *instance) {
 	switch {
 	case v.priority != nil:
 		if v.value.Priority == 255 && v.master == nil && !v.strict {
-			t.notes.add(v.priority.at, Remark, "vrrp_instance %.80q: priority 255 is the owner of the addresses: master at once, and moved by no track", v.name)
+			t.notes.add(v.priority.at, Remark, "vrrp_instance %.80q: priority 255 is the owner of the addresses: master at once, and moved by no weight", v.name)
 		}
 	case v.master != nil:
 		v.value.Priority = 255
@@ -108,6 +109,28 @@ func (t *translator) finishPriority(v *instance) {
 		v.value.Priority = 100
 		t.notes.add(v.at, Changed, "vrrp_instance %.80q has no priority: 100 is written, keepalived's default", v.name)
 	}
+}
+
+// finishTracks: a weight does not move the owner of the addresses. keepalived ignores such a track, and takes a file as
+// if its weight were 0.
+func (t *translator) finishTracks(v *instance) {
+	if v.value.Priority != 255 {
+		return
+	}
+	v.value.Track = slices.DeleteFunc(v.value.Track, func(u conf.TrackUse) bool { return u.Weight != 0 && t.noteOwner(v, u) })
+	for i := range v.value.Track {
+		v.value.Track[i].Weight = 0
+	}
+}
+
+// noteOwner reports whether the track is left out.
+func (t *translator) noteOwner(v *instance, u conf.TrackUse) bool {
+	if slices.ContainsFunc(t.tracks, func(k track) bool { return k.value.Name == u.Name && k.value.File != "" }) {
+		t.notes.add(v.at, Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: its weight is 0, as for keepalived", v.name, u.Name)
+		return false
+	}
+	t.notes.add(v.at, Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: it is left out, as keepalived does", v.name, u.Name)
+	return true
 }
 
 func (t *translator) finishPreemption(v *instance) {

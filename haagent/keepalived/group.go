@@ -14,7 +14,7 @@ type group struct {
 }
 
 func (t *translator) group(s *statement) {
-	if !t.needs(s) {
+	if !t.needs(s) || t.tooMany(s, len(t.groups)) {
 		return
 	}
 	var taken []string
@@ -74,6 +74,9 @@ func (t *translator) member(g *group, s *statement, name string) {
 			t.notes.add(s.at, Mistake, "group: %.80q is in a group already: it is left out here, as keepalived does", name)
 			return
 		}
+	}
+	if t.tooMany(s, len(g.members)) {
+		return
 	}
 	g.members = append(g.members, t.instances[at])
 }

@@ -2,7 +2,6 @@ package keepalived
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -45,36 +44,8 @@ var instanceKeys = []string{
 	"notify_backup", "notify_fault", "notify_stop", "notify",
 }
 
-// instanceMissing is what of an instance has no equivalent, and what happens instead.
-var instanceMissing = map[string]string{
-	"dont_track_primary":         "an interface that is down or has no address is a fault",
-	"linkbeat_use_polling":       "the kernel tells of every change of a link",
-	"vmac_xmit_base":             "advertisements leave from the interface with the virtual MAC",
-	"use_vmac_addr":              "only the instance's own interface has a virtual MAC",
-	"use_ipvlan":                 "the addresses are held on the interface itself",
-	"vrf":                        "name the interface that is in it",
-	"unicast_ttl":                "advertisements are sent with TTL 255",
-	"old_unicast_checksum":       "the checksum of keepalived up to 1.3.6 is not spoken",
-	"garp_lower_prio_delay":      "a master that hears a weaker one announces as on becoming master",
-	"garp_lower_prio_repeat":     "a master that hears a weaker one announces as on becoming master",
-	"garp_master_refresh_repeat": "the refresh is one message for each address",
-	"garp_extra_if":              "the refresh goes out on every interface that has an address",
-	"lower_prio_no_advert":       "a master answers a weaker one with an advertisement, as RFC 9568 says",
-	"debug":                      "see log.level",
-	"smtp_alert":                 mail,
-	"notify_deleted":             "an instance that a reload takes out stops: notify stop is run",
-	"notify_master_rx_lower_pri": "a second master is an event and an alert",
-	"notify_priority_changes":    "a change of the priority is in status and metrics",
-	"lvs_sync_daemon_interface":  balance,
-	"lvs_sync_daemon":            balance,
-	"kernel_rx_buf_size":         buffers,
-}
-
-// instanceSame is what is always so here.
-var instanceSame = []string{"preempt", "track_src_ip", "check_unicast_src", "unicast_fault_no_peer", "promote_secondaries", "higher_prio_send_advert", "native_ipv6"}
-
 func (t *translator) instance(s *statement) {
-	if !t.needs(s) {
+	if !t.needs(s) || t.tooMany(s, len(t.instances)) {
 		return
 	}
 	var taken []string
@@ -220,96 +191,6 @@ func (t *translator) state(v *instance, k *statement) {
 		v.master = nil
 		t.notes.add(k.at, Mistake, "unknown state %.40q: keepalived takes it as BACKUP, and so it is read", k.arg())
 	}
-}
-
-// authentication remembers the password; whether it counts is known at the end.
-func (t *translator) authentication(v *instance, s *statement) {
-	for _, k := range s.block {
-		switch k.keyword() {
-		case "auth_type":
-			v.authType = k
-		case "auth_pass":
-			v.password = k.arg()
-			if len(v.password) > 8 {
-				v.password = v.password[:8]
-				t.notes.add(k.at, Mistake, "auth_pass is longer than 8 bytes: the first 8 count, as for keepalived")
-			}
-			if len(k.words) > 2 {
-				t.notes.add(k.at, Mistake, "auth_pass: a blank ends it: put it into quotes")
-			}
-		default:
-			t.unknown(k, []string{"auth_type", "auth_pass"})
-		}
-	}
-}
-
-func (t *translator) peers(v *instance, s *statement) {
-	v.peersAt = s.at
-	for _, k := range s.block {
-		a, ok := t.address(k, k.keyword())
-		if !ok {
-			continue
-		}
-		if slices.Contains(v.value.Peers, a) {
-			t.notes.add(k.at, Mistake, "unicast_peer %s stands twice: the first one counts", a)
-			continue
-		}
-		v.value.Peers = append(v.value.Peers, a)
-		for args := k.args(); len(args) > 0; {
-			if len(args) < 2 || args[0] != "min_ttl" && args[0] != "max_ttl" {
-				t.notes.add(k.at, Mistake, "unicast_peer %s: %.40q is unknown: it is ignored. One peer stands on each line", a, args[0])
-				args = args[1:]
-				continue
-			}
-			if n, ok := t.numberOf(k, args[1], 0, 255); ok && args[0] == "min_ttl" {
-				v.minTTL[a] = n
-			} else if ok && n < 255 {
-				t.notes.add(k.at, Missing, "unicast_peer %s: max_ttl: a peer that is too near is taken too", a)
-			}
-			args = args[2:]
-		}
-	}
-}
-
-func (t *translator) virtualMAC(v *instance, k *statement) {
-	v.value.VirtualMAC = true
-	for _, a := range k.args() {
-		switch {
-		case len(a) <= 15 && !isMAC(a):
-			v.value.VirtualMACName = a
-		default:
-			t.notes.add(k.at, Missing, "use_vmac %.40q: the MAC address is the one of RFC 9568, 7.3", a)
-		}
-	}
-}
-
-func isMAC(s string) bool {
-	colons := 0
-	for _, c := range s {
-		if c == ':' {
-			colons++
-		}
-	}
-	return colons >= 4
-}
-
-// intervalOf is the advertisement interval as keepalived rounds it for the version.
-func (t *translator) intervalOf(k *statement, version int) time.Duration {
-	d, ok := t.duration(k, step, longest2)
-	if !ok {
-		return time.Second
-	}
-	to := d.Round(step)
-	if version == 2 {
-		to = max(time.Duration(math.Round(d.Seconds()))*time.Second, time.Second)
-	} else {
-		to = min(max(to, step), longest3)
-	}
-	if to != d {
-		t.notes.add(k.at, Mistake, "advert_int %s: version %d has %s: keepalived rounds it to %s, and so it is written", k.arg(), version,
-			map[int]string{2: "whole seconds", 3: "steps of 10ms up to 40.95s"}[version], to)
-	}
-	return to
 }
 
 func comment(at Place, format string, args ...any) string {

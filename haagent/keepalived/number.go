@@ -61,6 +61,14 @@ func (t *translator) address(s *statement, text string) (netip.Addr, bool) {
 	return a.Unmap(), true
 }
 
+// tooMany reports, and notes, that a list of n is full.
+func (t *translator) tooMany(s *statement, n int) bool {
+	if n >= maxItems {
+		t.notes.add(s.at, Mistake, "more than %d entries like %s: it is left out", maxItems, s.keyword())
+	}
+	return n >= maxItems
+}
+
 // needs reports whether the statement has its word; keepalived reads no further in a file where it is missing.
 func (t *translator) needs(s *statement) bool {
 	if len(s.words) > 1 {

@@ -44,7 +44,7 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 			dest = value
 			i++
 		case w == "or" || w == "nexthop":
-			t.notes.add(k.at, Missing, "a route with several gateways is left out: make one of them, or a track and a second instance")
+			t.notes.add(k.at, Missing, "a route with several gateways is left out: write the one to use under routes")
 			return r, false
 		case w == "onlink":
 			rest = append(rest, w)

@@ -2,7 +2,6 @@ package keepalived
 
 import (
 	"bytes"
-	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -55,38 +54,61 @@ func (s *source) file(name string, data []byte, depth int) {
 	outer := s.definitions["_PWD"]
 	s.definitions["_PWD"] = path.Dir(name)
 	defer func() { s.definitions["_PWD"] = outer }()
-	define, value := "", ""
+	var open unfinished
 	for i, raw := range strings.Split(string(data), "\n") {
 		at := Place{name, i + 1}
-		text := strings.TrimSpace(uncomment(strings.ReplaceAll(raw, "\x00", " ")))
-		if define != "" { // a definition of several lines ends with the first line without a backslash
-			more, goesOn := strings.CutSuffix(text, `\`)
-			value += "\n" + strings.TrimSpace(more)
-			if !goesOn {
-				s.define(at, define, strings.TrimPrefix(value, "\n"))
-				define = ""
-			}
-			continue
+		text := s.clean(raw, at)
+		switch {
+		case open.name != "":
+			s.goOn(&open, text, at)
+		case s.full || text == "" || s.include(text, at, name, depth):
+		default:
+			s.begin(&open, text, at)
 		}
-		if s.full || text == "" {
-			continue
-		}
-		if s.include(text, at, name, depth) {
-			continue
-		}
-		text, mine := s.condition(text)
-		if !mine {
-			continue
-		}
-		if n, v, ok := definition(text); ok && strings.HasSuffix(v, `\`) {
-			define, value = n, strings.TrimSpace(strings.TrimSuffix(v, `\`))
-			continue
-		}
-		s.line(text, at, 0)
 	}
-	if define != "" {
-		s.define(Place{name, 0}, define, strings.TrimPrefix(value, "\n"))
+	if open.name != "" {
+		s.define(Place{name, 0}, open.name, open.value)
 	}
+}
+
+// unfinished is a definition of several lines: each but the last one ends with a backslash.
+type unfinished struct{ name, value string }
+
+// begin takes a line that is no part of a definition before it.
+func (s *source) begin(open *unfinished, text string, at Place) {
+	text, mine := s.condition(text)
+	if !mine {
+		return
+	}
+	if name, value, ok := definition(text); ok && strings.HasSuffix(value, `\`) {
+		*open = unfinished{name, strings.TrimSpace(strings.TrimSuffix(value, `\`))}
+		return
+	}
+	s.line(text, at, 0)
+}
+
+// goOn adds a line to the definition that is open.
+func (s *source) goOn(open *unfinished, text string, at Place) {
+	more, goesOn := strings.CutSuffix(text, `\`)
+	if open.value != "" {
+		open.value += "\n"
+	}
+	open.value += strings.TrimSpace(more)
+	if !goesOn {
+		s.define(at, open.name, open.value)
+		*open = unfinished{}
+	}
+}
+
+// clean takes the comment and the blanks around it off a line. A password is the one value that people write with the
+// sign of a comment in it; the note does not show it.
+func (s *source) clean(raw string, at Place) string {
+	raw = strings.TrimSpace(strings.ReplaceAll(raw, "\x00", " "))
+	text := uncomment(raw)
+	if n := len(text); n < len(raw) && n > 0 && !blank(text[n-1]) && strings.HasPrefix(raw, "auth_pass") {
+		s.notes.add(at, Mistake, "auth_pass: what follows '%c' is a comment, and not a part of the password: put it into quotes if it was meant", raw[n])
+	}
+	return strings.TrimSpace(text)
 }
 
 // uncomment cuts off what stands behind # or ! outside of quotes. A quote without its mate is none.
@@ -155,48 +177,6 @@ func (s *source) define(at Place, name, value string) {
 		return
 	}
 	s.definitions[name] = value
-}
-
-// include reads the files that an include line names, each in its place.
-func (s *source) include(text string, at Place, from string, depth int) bool {
-	fields := strings.Fields(text)
-	switch fields[0] {
-	case "include", "includer", "includem", "includew", "includeb", "includea":
-	default:
-		return false
-	}
-	if len(fields) != 2 {
-		s.notes.add(at, Mistake, "%s wants one file: the line is ignored", fields[0])
-		return true
-	}
-	pattern := strings.Trim(fields[1], `"'`)
-	if !path.IsAbs(pattern) {
-		pattern = path.Join(path.Dir(from), pattern)
-	}
-	if depth+1 >= maxDepth {
-		s.notes.add(at, Mistake, "%d files include each other: %.200q is not read", maxDepth, pattern)
-		return true
-	}
-	var names []string
-	if s.options.Glob != nil {
-		names, _ = s.options.Glob(pattern) // a malformed pattern matches nothing
-	}
-	if len(names) == 0 {
-		s.notes.add(at, Mistake, "there is no file %.200q: nothing is included", pattern)
-	}
-	for _, name := range names {
-		if s.files >= maxFiles {
-			s.stop(at, "more than %d files", maxFiles)
-			return true
-		}
-		data, err := s.options.Read(name)
-		if err != nil {
-			s.notes.add(at, Mistake, "cannot read %.200q: %v", name, err)
-			continue
-		}
-		s.file(name, data, depth+1)
-	}
-	return true
 }
 
 // line writes out one line; what comes of it may be several, and conditions and definitions again.
@@ -274,117 +254,4 @@ func (s *source) value(name string, at Place) (string, bool) {
 	}
 	v, ok := s.definitions[name]
 	return v, ok
-}
-
-// repeat writes out ~SEQ(name, start, step, end), ~SEQx of hexadecimal numbers and ~LST(name, value, ...).
-func (s *source) repeat(text string, at Place, depth int) {
-	open, end := strings.IndexByte(text, '('), strings.IndexByte(text, ')')
-	if open < 0 || end < open {
-		s.notes.add(at, Mistake, "%.60q: want ~SEQ(name, start, step, end) or ~LST(name, value, ...): the line is ignored", text)
-		return
-	}
-	rounds, err := rounds(text[:open], text[open+1:end])
-	if err != nil {
-		s.notes.add(at, Mistake, "%v: the line is ignored", err)
-		return
-	}
-	for _, round := range rounds {
-		if s.full {
-			return
-		}
-		for _, d := range round {
-			s.define(at, d[0], d[1])
-		}
-		s.line(text[end+1:], at, depth+1)
-	}
-}
-
-// rounds are the definitions of each round of a repetition, as name and value.
-func rounds(keyword, inside string) ([][][2]string, error) {
-	if keyword == "~LST" {
-		return listRounds(inside)
-	}
-	args := strings.Split(inside, ",")
-	for i := range args {
-		args[i] = strings.TrimSpace(args[i])
-	}
-	if keyword != "~SEQ" && keyword != "~SEQx" || len(args) < 2 || len(args) > 4 || !isName(args[0]) {
-		return nil, fmt.Errorf("%.60q: want ~SEQ(name, start, step, end)", keyword+"("+inside+")")
-	}
-	var numbers []int64
-	for _, a := range args[1:] {
-		n, err := strconv.ParseInt(a, 0, 32)
-		if err != nil {
-			return nil, fmt.Errorf("%.60q: want a number", a)
-		}
-		numbers = append(numbers, n)
-	}
-	end := numbers[len(numbers)-1]
-	start, step := int64(1), int64(1)
-	if end < 0 {
-		start = -1
-	}
-	if len(numbers) > 1 {
-		start = numbers[0]
-	}
-	if start > end {
-		step = -1
-	}
-	if len(numbers) == 3 {
-		step = numbers[1]
-	}
-	if step == 0 || (end-start)/step > maxLines {
-		return nil, fmt.Errorf("%.60q: want at most %d rounds", inside, maxLines)
-	}
-	base := 10
-	if keyword == "~SEQx" {
-		base = 16
-	}
-	var all [][][2]string
-	for n := start; step > 0 && n <= end || step < 0 && n >= end; n += step {
-		all = append(all, [][2]string{{args[0], strconv.FormatInt(n, base)}})
-	}
-	return all, nil
-}
-
-func listRounds(inside string) (all [][][2]string, err error) {
-	parts := commaParts(inside)
-	names := commaParts(strings.Trim(parts[0], "{}"))
-	for _, p := range parts[1:] {
-		values := []string{p}
-		if len(names) > 1 {
-			values = commaParts(strings.Trim(p, "{}"))
-		}
-		if len(values) != len(names) {
-			return nil, fmt.Errorf("%.60q: want %d values", p, len(names))
-		}
-		var round [][2]string
-		for i, n := range names {
-			if !isName(n) {
-				return nil, fmt.Errorf("%.60q: want the name of a definition", n)
-			}
-			round = append(round, [2]string{n, values[i]})
-		}
-		all = append(all, round)
-	}
-	return all, nil
-}
-
-// commaParts splits at commas outside of braces; there is always one part.
-func commaParts(s string) (parts []string) {
-	depth, from := 0, 0
-	for i := range len(s) {
-		switch s[i] {
-		case '{':
-			depth++
-		case '}':
-			depth--
-		case ',':
-			if depth == 0 {
-				parts = append(parts, strings.TrimSpace(s[from:i]))
-				from = i + 1
-			}
-		}
-	}
-	return append(parts, strings.TrimSpace(s[from:]))
 }

@@ -101,19 +101,6 @@ func (t *translator) section(s *statement) {
 	}
 }
 
-var topMissing = map[string]string{
-	"track_group":              "an instance that holds an address repairs it; static addresses move no instance",
-	"linkbeat_interfaces":      "the kernel tells of every change of a link",
-	"interface_up_down_delays": "a link that is down is a fault at once",
-	"net_namespace":            "start the agent in the namespace, with ip netns exec",
-	"net_namespace_ipvs":       "IPVS is not managed yet",
-	"namespace_with_ipsets":    "no ipset is used",
-	"instance":                 "every agent has a data folder of its own (--data)",
-	"use_pid_dir":              "no PID file is written",
-	"linkbeat_use_polling":     "the kernel tells of every change of a link",
-	"child_wait_time":          "the agent has one child, and waits for it as the unit says",
-}
-
 // balancer lists a virtual server, which Keepwatch cannot manage yet, with what is in it.
 func (t *translator) balancer(s *statement) {
 	name := s.keyword()
@@ -135,6 +122,9 @@ func (t *translator) balancer(s *statement) {
 
 // unknown notes a keyword that nobody knows, with one that is near.
 func (t *translator) unknown(s *statement, known []string) {
+	if t.notes.full() {
+		return
+	}
 	near := ""
 	if n := conf.Nearest(s.keyword(), known); n != "" {
 		near = ", perhaps " + n + " is meant"
