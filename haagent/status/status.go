@@ -100,7 +100,7 @@ const (
 
 // Conflict is a virtual address that another host has while this one holds it.
 type Conflict struct {
-	Address string    `json:"address"` // without prefix length
+	Address string    `json:"address"` // one of the instance's, without prefix length
 	MAC     string    `json:"mac,omitempty"`
 	Seen    time.Time `json:"seen"`   // last
 	Source  string    `json:"source"` // SourceARP, SourceVRRP or SourceCollector

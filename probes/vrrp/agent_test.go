@@ -120,12 +120,18 @@ func agentStatus(state string, number int) status.Status {
 	i := status.Instance{
 		Name: "web", Interface: "eth0", Family: "ipv4", VRID: 51, State: state, StateNumber: number, Priority: 140, PriorityConfigured: 200,
 		Addresses: []string{"10.0.0.100", "10.0.0.101"}, Sent: 7, Received: 8, Discarded: 1, Transitions: 2, Dropped: map[string]uint64{"ttl": 3},
+		Version: 3, Group: "site", Source: "10.0.0.1", Excluded: []string{"fd00::100"}, Leaving: true, Paused: status.PausedDrained,
+		SentZero: 4, ReceivedZero: 5, Announced: 20, LateStepdowns: 6, ScriptsDropped: 9, LatenessMS: 12.5,
+		Tracks:    []status.TrackEffect{{Name: "haproxy", Effect: -60}, {Name: "proxy", Fault: true}},
+		Conflicts: []status.Conflict{{Address: "10.0.0.101"}},
 	}
 	if state == "master" {
 		i.Held = i.Addresses[:1]
 	}
 	return status.Status{
-		Boot: "b", Instances: []status.Instance{i}, Tracks: []status.Track{{Name: "proxy", Up: true}, {Name: "haproxy"}},
+		Boot: "b", Instances: []status.Instance{i}, Tracks: []status.Track{{Name: "proxy", Kind: "proxy", Up: true}, {Name: "haproxy", Kind: "process"}},
+		Drained: true, Parent: true, Groups: []status.Group{{Name: "site", State: "fault"}},
+		BFD:   []status.BFDSession{{Name: "b", Peer: "10.0.0.2", Up: true, DetectionMS: 150, Sent: 30, Received: 29, Dropped: map[string]uint64{"ttl": 1}}},
 		Proxy: &status.Proxy{Engine: "haproxy", Up: true, Restarts: 1},
 	}
 }
@@ -156,22 +162,47 @@ func TestCollectAgent(t *testing.T) {
 	if err := p.Collect(t.Context(), time.UnixMilli(1000), &b); err != nil {
 		t.Fatal(err)
 	}
-	want := `keepwatch_ha_proxy_restarts_total{,engine="haproxy"} 1
+	want := `keepwatch_bfd_detection_seconds{,peer="10.0.0.2",session="b"} 0.15
+keepwatch_bfd_packets_dropped_total{,peer="10.0.0.2",reason="ttl",session="b"} 1
+keepwatch_bfd_packets_received_total{,peer="10.0.0.2",session="b"} 29
+keepwatch_bfd_packets_sent_total{,peer="10.0.0.2",session="b"} 30
+keepwatch_bfd_up{,peer="10.0.0.2",session="b"} 1
+keepwatch_ha_drained{} 1
+keepwatch_ha_parent{} 1
+keepwatch_ha_proxy_restarts_total{,engine="haproxy"} 1
 keepwatch_ha_proxy_up{,engine="haproxy"} 1
-keepwatch_ha_track_up{,track="haproxy"} 0
-keepwatch_ha_track_up{,track="proxy"} 1
+keepwatch_ha_track_up{,kind="process",track="haproxy"} 0
+keepwatch_ha_track_up{,kind="proxy",track="proxy"} 1
 keepwatch_ha_up{} 1
 keepwatch_vip_held{,instance="web",vip="10.0.0.100"} 1
 keepwatch_vip_held{,instance="web",vip="10.0.0.101"} 0
+keepwatch_vip_held{,instance="web",vip="fd00::100"} 0
 keepwatch_vrrp_address_mismatch_total{,instance="web",vrid="51"} 0
+keepwatch_vrrp_advert_lateness_seconds{,instance="web",vrid="51"} 0.0125
 keepwatch_vrrp_advertisements_discarded_total{,instance="web",vrid="51"} 1
 keepwatch_vrrp_advertisements_dropped_total{,instance="web",reason="ttl",vrid="51"} 3
 keepwatch_vrrp_advertisements_received_total{,instance="web",vrid="51"} 8
+keepwatch_vrrp_advertisements_received_zero_total{,instance="web",vrid="51"} 5
 keepwatch_vrrp_advertisements_sent_total{,instance="web",vrid="51"} 7
+keepwatch_vrrp_advertisements_sent_zero_total{,instance="web",vrid="51"} 4
+keepwatch_vrrp_announcements_total{,instance="web",vrid="51"} 20
+keepwatch_vrrp_conflict{,instance="web",vip="10.0.0.100"} 0
+keepwatch_vrrp_conflict{,instance="web",vip="10.0.0.101"} 1
+keepwatch_vrrp_conflict{,instance="web",vip="fd00::100"} 0
+keepwatch_vrrp_group_state{,group="site"} 3
+keepwatch_vrrp_info{,group="site",instance="web",source="10.0.0.1",version="3",vrid="51"} 1
+keepwatch_vrrp_late_stepdowns_total{,instance="web",vrid="51"} 6
+keepwatch_vrrp_leaving{,instance="web",vrid="51"} 1
+keepwatch_vrrp_paused{,instance="web",vrid="51"} 2
 keepwatch_vrrp_priority_configured{,instance="web",vrid="51"} 200
 keepwatch_vrrp_priority{,instance="web",vrid="51"} 140
+keepwatch_vrrp_scripts_dropped_total{,instance="web",vrid="51"} 9
 keepwatch_vrrp_stalls_total{,instance="web",vrid="51"} 0
 keepwatch_vrrp_state{,family="ipv4",instance="web",interface="eth0",vrid="51"} 2
+keepwatch_vrrp_track_effect{,instance="web",track="haproxy",vrid="51"} -60
+keepwatch_vrrp_track_effect{,instance="web",track="proxy",vrid="51"} 0
+keepwatch_vrrp_track_fault{,instance="web",track="haproxy",vrid="51"} 0
+keepwatch_vrrp_track_fault{,instance="web",track="proxy",vrid="51"} 1
 keepwatch_vrrp_transitions_total{,instance="web",vrid="51"} 2`
 	if got := strings.Join(lines(&b), "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

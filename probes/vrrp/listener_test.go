@@ -133,7 +133,7 @@ func TestListensToKeepalived(t *testing.T) {
 	netnstest.Await(t, "the nonsense to be counted", func() error {
 		out.Reset()
 		_ = p.Collect(t.Context(), time.Now(), &out)
-		if all := strings.Join(lines(&out), "\n"); !strings.Contains(all, `vrrp_heard_invalid_total{,interface="eth0",reason="ttl"} 1`) {
+		if all := strings.Join(lines(&out), "\n"); !strings.Contains(all, `vrrp_heard_invalid_total{,interface="eth0",reason="version"} 1`) {
 			return fmt.Errorf("got\n%s", all)
 		}
 		return nil
