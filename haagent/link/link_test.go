@@ -28,12 +28,12 @@ func TestAnnouncementsAreKeepaliveds(t *testing.T) {
 			t.Errorf("%s: got %x, want %x (%v)", name, got, w, err)
 		}
 	}
-	f("ARP", gratuitousARP(mac, netip.MustParseAddr("10.67.0.100")),
+	f("ARP", gratuitousARP(nil, mac, netip.MustParseAddr("10.67.0.100")),
 		"ffffffffffff c23da0ffaa37 0806 0001 0800 06 04 0001 c23da0ffaa37 0a430064 ffffffffffff 0a430064")
-	f("NA", neighbourAdvertisement(mac, netip.MustParseAddr("fd67::100"), false),
+	f("NA", neighbourAdvertisement(nil, mac, netip.MustParseAddr("fd67::100"), false),
 		"333300000001 c23da0ffaa37 86dd 60000000 0020 3a ff fd670000000000000000000000000100 ff020000000000000000000000000001"+
 			"88 00 4c5b 20000000 fd670000000000000000000000000100 02 01 c23da0ffaa37")
-	if b := neighbourAdvertisement(mac, netip.MustParseAddr("fd67::100"), true); b[58] != 0xa0 {
+	if b := neighbourAdvertisement(nil, mac, netip.MustParseAddr("fd67::100"), true); b[58] != 0xa0 {
 		t.Errorf("a router's flags are %x, want a0", b[58])
 	}
 }
