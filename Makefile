@@ -15,11 +15,15 @@ help: ## this list
 run: deps-run build ## install what is missing, build, and run everything on ./data
 	@exec bin/keepwatch up --data data
 
-build: bin/keepwatch ## build bin/keepwatch, the web app inside
+build: bin/keepwatch bin/keepwatch-haagent ## build bin/keepwatch, the web app inside, and its HA agent
 
 bin/keepwatch: ui/web/dist/index.html go.mod go.sum $(GO_SOURCES)
 	@echo "build: compiling keepwatch (the first time takes a minute or two)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/keepwatch ./cmd/keepwatch
+
+bin/keepwatch-haagent: go.mod go.sum $(GO_SOURCES)
+	@echo "build: compiling keepwatch-haagent"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/keepwatch-haagent ./cmd/keepwatch-haagent
 
 web: ui/web/dist/index.html ## build the web app alone
 

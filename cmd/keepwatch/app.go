@@ -25,6 +25,8 @@ import (
 	"keepwatch/extractor/promql"
 	"keepwatch/haagent"
 	"keepwatch/internal/conf"
+	"keepwatch/internal/datafolder"
+	"keepwatch/internal/logs"
 	"keepwatch/internal/run"
 	"keepwatch/schema/db"
 	"keepwatch/ui"
@@ -50,13 +52,13 @@ type app struct {
 	level  slog.LevelVar
 	log    *slog.Logger
 	out    io.Writer
-	data   *dataFolder
+	data   *datafolder.Folder
 	undo   run.Stack
 
 	db        *db.DB
 	bus       *bus.Bus
 	collector *collector.Collector
-	haagent   *haagent.Agent
+	haagent   *agentProcess
 	extractor *extractor.Extractor
 	ui        *ui.UI
 
@@ -70,13 +72,13 @@ func (g *global) runRoles(ctx context.Context, out io.Writer, roles ...string) (
 	if a.conf, err = g.load(); err != nil {
 		return err
 	}
-	a.log = logger(a.conf.Log, &a.level)
+	a.log = logs.New(os.Stderr, a.conf.Log, &a.level)
 	slog.SetDefault(a.log)
 	a.undo = run.Stack{Log: a.log, Timeout: 25 * time.Second}
 	defer func() { err = errors.Join(err, a.undo.Undo(context.WithoutCancel(ctx))) }()
 	// The HA agent guards its folder itself.
 	locks := slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == roleHAAgent })
-	if a.data, err = openData(g.data, locks...); err != nil {
+	if a.data, err = datafolder.Open(g.data, locks...); err != nil {
 		return err
 	}
 	a.undo.Push("data folder", func(context.Context) error { a.data.Close(); return nil })
@@ -89,7 +91,7 @@ func (g *global) runRoles(ctx context.Context, out io.Writer, roles ...string) (
 		// What is central may take its time to come up, a recovering database above all: what watches and what
 		// holds addresses does not wait for it.
 		group.Add("central", a.central)
-	} else if a.has(roleCollector) { // an HA agent alone has a socket of its own
+	} else {
 		if err := a.addControl(&group, nil); err != nil {
 			return err
 		}
@@ -106,17 +108,16 @@ func (a *app) say(step string) { fmt.Fprintf(a.out, "keepwatch: %s\n", step) }
 
 // addEdge adds the roles that need neither database nor bus.
 func (a *app) addEdge(ctx context.Context, group *run.Group) (err error) {
-	if a.has(roleHAAgent) && (a.alone() || haagent.Configured(a.conf.HAAgent)) {
-		a.haagent, err = haagent.New(haagent.Options{Config: a.conf.HAAgent, Host: a.conf.Host, DataDir: a.data.path, Log: a.log.With("part", roleHAAgent)})
-		if err != nil {
+	if a.has(roleHAAgent) && haagent.Configured(a.conf.HAAgent) {
+		if a.haagent, err = newAgentProcess(a.global, a.log.With("part", roleHAAgent)); err != nil {
 			return err
 		}
-		a.tell(roleHAAgent, func() any { return a.haagent.Status() })
-		group.Add(roleHAAgent, a.haagent.Run)
+		a.tell(roleHAAgent, a.haagent.status)
+		group.Add(roleHAAgent, a.haagent.run)
 	}
 	if a.has(roleCollector) {
 		a.collector, err = collector.New(collector.Options{
-			Config: a.conf.Collector, Cluster: a.conf.Cluster, Host: a.conf.Host, DataDir: a.data.path,
+			Config: a.conf.Collector, Cluster: a.conf.Cluster, Host: a.conf.Host, DataDir: a.data.Path,
 			HAAgent: haagent.Configured(a.conf.HAAgent), Log: a.log.With("part", roleCollector),
 		})
 		if err != nil {
@@ -148,7 +149,7 @@ func (a *app) central(ctx context.Context) (err error) {
 		if a.alone() && a.conf.Bus.URL == "" {
 			return errors.New("bus.url is not set: a role that runs alone needs a NATS that the others reach too; set it, or run keepwatch up")
 		}
-		if a.bus, err = bus.Open(ctx, bus.Options{Dir: a.data.file("bus"), URL: a.conf.Bus.URL, MaxBytes: a.conf.Bus.MaxBytes, Log: a.log.With("part", "bus")}); err != nil {
+		if a.bus, err = bus.Open(ctx, bus.Options{Dir: a.data.File("bus"), URL: a.conf.Bus.URL, MaxBytes: a.conf.Bus.MaxBytes, Log: a.log.With("part", "bus")}); err != nil {
 			return err
 		}
 		undo.Push("bus", a.bus.Close)
@@ -162,13 +163,13 @@ func (a *app) central(ctx context.Context) (err error) {
 
 func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.Handler) (err error) {
 	if a.has(roleExtractor) {
-		keys, err := collector.LoadKeys(a.conf.Collector.Keys, a.data.path)
+		keys, err := collector.LoadKeys(a.conf.Collector.Keys, a.data.Path)
 		if err != nil {
 			return err
 		}
 		a.extractor, err = extractor.New(extractor.Options{
 			Config: a.conf.Extractor, Cluster: a.conf.Cluster, Local: a.conf.Collector.Serve.Listen, Interval: a.conf.Collector.Interval,
-			HostDmax: a.conf.Collector.HostDmax, Keys: keys, DataDir: a.data.path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
+			HostDmax: a.conf.Collector.HostDmax, Keys: keys, DataDir: a.data.Path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
 		})
 		if err != nil {
 			return err
@@ -239,11 +240,11 @@ func (a *app) tell(role string, status func() any) {
 // addControl binds the control socket, unless another role's process on the same data folder has it, and adds the
 // role that serves it.
 func (a *app) addControl(group *run.Group, local http.Handler) error {
-	if a.alone() && a.data.lock("control") != nil {
+	if a.alone() && a.data.Lock("control") != nil {
 		a.log.Info("another process serves the control socket of this data folder")
 		return nil
 	}
-	ln, err := listenUnix(a.data.file(controlSocket))
+	ln, err := listenUnix(a.data.File(controlSocket))
 	if err != nil {
 		return err
 	}
@@ -281,7 +282,7 @@ func (a *app) reloadOnHangup(ctx context.Context) error {
 			a.log.Error("cannot reload; the running configuration stays in force", "err", err)
 			continue
 		}
-		a.log.Info("reloaded: log, collector and haagent; the other parts read the file when they start")
+		a.log.Info("reloaded: log and collector; the HA agent was told to, the other parts read the file when they start")
 	}
 }
 
@@ -295,11 +296,11 @@ func (a *app) reload() error {
 		errs = append(errs, a.collector.Reload(next.Collector))
 	}
 	if a.haagent != nil {
-		errs = append(errs, a.haagent.Reload(next.HAAgent))
+		a.haagent.reload()
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	setLevel(next.Log, &a.level)
+	logs.SetLevel(next.Log, &a.level)
 	return nil
 }

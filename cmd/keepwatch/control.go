@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepwatch/internal/datafolder"
 )
 
 // controlSocket is where 'keepwatch status' and its like ask, without a password: the file's mode lets only the
@@ -79,7 +81,7 @@ func listenUnix(path string) (net.Listener, error) {
 	ln, err := net.Listen("unix", path)
 	unix.Umask(old)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the control socket: %w", diskFull(err))
+		return nil, fmt.Errorf("cannot make the control socket: %w", datafolder.Full(err))
 	}
 	return ln, nil
 }

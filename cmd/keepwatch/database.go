@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/datafolder"
 	"keepwatch/internal/postgres"
 	"keepwatch/schema/db"
 )
@@ -23,14 +24,14 @@ type database struct {
 
 // startDatabase makes the database reachable. alone says that this process runs a single role, which cannot have a
 // private Postgres: the other roles could not reach it.
-func startDatabase(ctx context.Context, c conf.Database, data *dataFolder, alone bool, say func(string), log *slog.Logger) (*database, error) {
+func startDatabase(ctx context.Context, c conf.Database, data *datafolder.Folder, alone bool, say func(string), log *slog.Logger) (*database, error) {
 	if c.URL != "" {
 		return &database{url: c.URL, log: log}, nil
 	}
 	if alone {
 		return nil, errors.New("database.url is not set: a role that runs alone needs a Postgres that the others reach too; set it, or run keepwatch up")
 	}
-	d := &database{log: log, options: postgres.Options{Dir: data.file("postgres"), Progress: say}}
+	d := &database{log: log, options: postgres.Options{Dir: data.File("postgres"), Progress: say}}
 	var err error
 	if d.server, err = postgres.Start(ctx, d.options); err != nil {
 		return nil, err

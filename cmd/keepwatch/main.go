@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -85,20 +84,3 @@ func configCommand(g *global) *cobra.Command {
 
 // load reads the configuration and checks it.
 func (g *global) load() (conf.Config, error) { return conf.Load(g.config, os.Environ()) }
-
-// logger writes to standard error as the configuration says. The level can be changed while running.
-func logger(c conf.Log, level *slog.LevelVar) *slog.Logger {
-	setLevel(c, level)
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, o))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o))
-}
-
-func setLevel(c conf.Log, level *slog.LevelVar) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(c.Level)); err == nil { // Load has refused other words
-		level.Set(l)
-	}
-}

@@ -31,10 +31,6 @@ func alerterCommand(g *global) *cobra.Command {
 	return roleCommand(g, "alerter", "Judge samples and notify (needs database.url and bus.url)", roleAlerter)
 }
 
-func haagentCommand(g *global) *cobra.Command {
-	return roleCommand(g, "haagent", "Run VRRP, virtual addresses and the proxy of this host (needs CAP_NET_ADMIN and CAP_NET_RAW)", roleHAAgent)
-}
-
 func uiCommand(g *global) *cobra.Command {
 	return roleCommand(g, "ui", "Serve the web app and the API (needs database.url)", roleUI)
 }

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	// overslept is how late this process may notice a silence for it to mean anything: one that was not scheduled
-	// itself knows nothing about its child.
-	overslept = 500 * time.Millisecond
+	// punctual is how late this process may notice a silence for it to mean anything.
+	punctual = 500 * time.Millisecond
 	// dying is how long a killed child may take to die before its testament is carried out nevertheless: it does not
 	// come back to life, but the kernel may hold it up.
 	dying = time.Second
@@ -52,6 +51,8 @@ func start(opt Options, will *executor, tell *teller) (*child, error) {
 	cmd := &exec.Cmd{
 		Path: opt.Program, Args: opt.Args, Env: append(slices.Clone(opt.Env), testament.FDVariable+"=3"),
 		Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: []*os.File{theirs},
+		// A group of its own: who interrupts this process at a terminal interrupts the child through it.
+		SysProcAttr: &unix.SysProcAttr{Setpgid: true},
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start the HA agent: %w", err), parent.Close())
@@ -119,7 +120,7 @@ func (c *child) follow() (killed string) {
 			until = now.Add(Silence)
 			c.heard(news)
 		case errors.Is(err, os.ErrDeadlineExceeded) && killed == "":
-			if now.Sub(until) > overslept {
+			if overslept(until, now) {
 				until = now.Add(Silence)
 				continue
 			}
@@ -139,6 +140,10 @@ func (c *child) follow() (killed string) {
 		}
 	}
 }
+
+// overslept tells that this process itself was stopped or not scheduled past the end of a silence: it knows nothing
+// about its child then, whose signs of life may wait in the socket or which may have been stopped with it.
+func overslept(until, now time.Time) bool { return now.Sub(until) > punctual }
 
 func (c *child) heard(n testament.News) {
 	select {

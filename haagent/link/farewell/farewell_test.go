@@ -12,46 +12,11 @@ import (
 	"keepwatch/internal/netnstest"
 )
 
-// captured opens a socket in a namespace that hears everything of its interface.
-func captured(t *testing.T, node *netnstest.Node) *os.File {
-	t.Helper()
-	var f *os.File
-	node.Do(func() {
-		all := uint16(unix.ETH_P_ALL)
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(all<<8|all>>8))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		f = os.NewFile(uintptr(fd), "capture")
-	})
-	if f == nil {
-		t.FailNow()
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return f
-}
-
-// vrrpOf waits for a packet of VRRP and returns it with its IP header.
-func vrrpOf(t *testing.T, f *os.File) []byte {
-	t.Helper()
-	b := make([]byte, 2048)
-	for {
-		n, err := f.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n > 40 && (b[0]>>4 == 4 && b[9] == vrrp || b[0]>>4 == 6 && b[6] == vrrp) {
-			return b[:n]
-		}
-	}
-}
-
 func TestSend(t *testing.T) {
 	t.Parallel()
 	n := netnstest.New(t)
 	a, b := n.Node("a", "10.7.0.1/24", "fd07::1/64"), n.Node("b", "10.7.0.2/24", "fd07::2/64")
-	f := captured(t, b)
+	wire := b.Capture()
 	payload := []byte("a farewell of more than twenty bytes")
 	for _, c := range []struct{ source, dest string }{
 		{"10.7.0.1", "224.0.0.18"}, {"10.7.0.1", "10.7.0.2"}, {"10.7.0.77", "224.0.0.18"}, {"fe80::77", "ff02::12"}, {"fd07::1", "fd07::2"},
@@ -71,7 +36,9 @@ func TestSend(t *testing.T) {
 		if t.Failed() {
 			return
 		}
-		p := vrrpOf(t, f)
+		p := wire.Await("the farewell", func(b []byte) bool {
+			return len(b) > 40 && (b[0]>>4 == 4 && b[9] == vrrp || b[0]>>4 == 6 && b[6] == vrrp)
+		})
 		header, from, to, ttl, class := 20, 12, 16, p[8], p[1]
 		if source.Is6() {
 			header, from, to, ttl, class = 40, 8, 24, p[7], p[0]<<4|p[1]>>4
