@@ -163,6 +163,70 @@ func TestInstances(t *testing.T) {
 	}
 }
 
+// What moves a virtual router and what stands beside it: tracks, handover, group, BFD, and another host with its address.
+func TestHADetails(t *testing.T) {
+	s := start(t)
+	s.partition()
+	s.router("lb1", 2, 1, 3)
+	const l = `{"instance": "vi1", "vrid": "51"}`
+	put := func(name, labels string, v float64, ago int) { s.sample("default", "lb1", name, labels, v, ago) }
+	put("keepwatch_vrrp_info", `{"instance": "vi1", "vrid": "51", "version": "2"}`, 1, 20)
+	put("keepwatch_vrrp_info", `{"instance": "vi1", "vrid": "51", "version": "3", "group": "site", "source": "10.0.0.2"}`, 1, 3)
+	put("keepwatch_vrrp_track_effect", `{"instance": "vi1", "vrid": "51", "track": "disk"}`, -60, 3)
+	put("keepwatch_vrrp_track_effect", `{"instance": "vi1", "vrid": "51", "track": "proxy"}`, 0, 3)
+	put("keepwatch_vrrp_track_fault", `{"instance": "vi1", "vrid": "51", "track": "disk"}`, 1, 3)
+	put("keepwatch_vrrp_paused", l, 2, 3)
+	put("keepwatch_vrrp_leaving", l, 1, 3)
+	put("keepwatch_vrrp_group_state", `{"group": "site"}`, 3, 3)
+	put("keepwatch_bfd_up", `{"session": "b", "peer": "10.0.0.3"}`, 1, 3)
+	put("keepwatch_bfd_detection_seconds", `{"session": "b", "peer": "10.0.0.3"}`, 0.15, 3)
+	put("keepwatch_bfd_up", `{"session": "old", "peer": "10.0.0.4"}`, 1, 300)
+	put("keepwatch_vrrp_conflict", `{"instance": "vi1", "vip": "10.0.0.1"}`, 1, 3)
+	s.event("default", "lb1", "vrrp_transition", `{"instance": "vi1", "to": "master"}`, 60)
+	s.event("default", "lb1", "vrrp_transition", `{"instance": "vi2", "to": "master"}`, 50)
+	s.event("default", "lb1", "server_down", `{}`, 40)
+	var ha struct {
+		Instances []struct {
+			Version       int
+			Group, Paused string
+			Leaving       bool
+			Moved         []struct {
+				Track  string
+				Effect float64
+				Fault  bool
+			}
+		}
+		Groups []struct{ Host, Group, State string }
+		BFD    []struct {
+			Session, Peer, State string
+			Detection            *float64 `json:"detection_seconds"`
+		}
+		VIPs []struct {
+			State string
+			Seen  []string `json:"seen_by"`
+		}
+		Transitions []object
+	}
+	c := s.as("viewer")
+	c.want(200, "GET", "/api/v1/ha", nil, &ha)
+	if got := fmt.Sprintf("%+v", ha.Instances); got != "[{Version:3 Group:site Paused:drained Leaving:true Moved:[{Track:disk Effect:-60 Fault:true}]}]" {
+		t.Errorf("got instances %s", got)
+	}
+	if got := fmt.Sprint(ha.Groups, ha.VIPs); got != "[{lb1 site fault}] [{conflict [lb1]}]" {
+		t.Errorf("got groups and addresses %s", got)
+	}
+	if len(ha.BFD) != 2 || ha.BFD[0].State != "up" || *ha.BFD[0].Detection != 0.15 || ha.BFD[1].State != "unknown" || ha.BFD[1].Detection != nil {
+		t.Errorf("got BFD %+v", ha.BFD)
+	}
+	if len(ha.Transitions) != 3 {
+		t.Errorf("got %d transitions, want 3", len(ha.Transitions))
+	}
+	c.want(200, "GET", "/api/v1/ha?instance=vi2", nil, &ha)
+	if len(ha.Transitions) != 1 || len(ha.Instances) != 1 {
+		t.Errorf("got %v of vi2", ha.Transitions)
+	}
+}
+
 func TestProxies(t *testing.T) {
 	s := start(t)
 	s.partition()
@@ -184,6 +248,9 @@ func TestProxies(t *testing.T) {
 		put("haproxy_server_check_last_change_seconds", l, 40, 2)
 	}
 	put("haproxy_server_status", `{"proxy": "app", "server": "removed"}`, 1, 600)
+	put("haproxy_server_info", `{"proxy": "app", "server": "a", "address": "10.1.0.1:80", "check": "L4TOUT"}`, 1, 20)
+	put("haproxy_server_info", `{"proxy": "app", "server": "a", "address": "10.1.0.1:80", "check": "L7OK"}`, 1, 2)
+	put("haproxy_server_info", `{"proxy": "app", "server": "m", "address": "10.1.0.3:80"}`, 1, 2)
 	s.event("default", "lb1", "server_down", `{"proxy_instance": "edge", "proxy": "app", "server": "b", "address": "10.1.0.2:80", "check": "L4CON"}`, 42)
 	s.sample("default", "lb2", "haproxy_up", `{}`, 0, 2)
 	s.sample("default", "lb2", "haproxy_server_status", `{"proxy": "app", "server": "a"}`, 1, 90)
@@ -210,7 +277,7 @@ func TestProxies(t *testing.T) {
 			t.Errorf("%s: since when?", x.Name)
 		}
 	}
-	if want := "a up,b down 10.1.0.2:80 L4CON,m maint,n no check"; strings.Join(got, ",") != want || !app.Up || app.Active != 1 {
+	if want := "a up 10.1.0.1:80 L7OK,b down 10.1.0.2:80 L4CON,m maint 10.1.0.3:80,n no check"; strings.Join(got, ",") != want || !app.Up || app.Active != 1 {
 		t.Errorf("got %q, %+v; want %q", got, app, want)
 	}
 	if dead.Name != "haproxy" || dead.Up || dead.Backends[0].Servers[0].Status != "unknown" {

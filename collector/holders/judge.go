@@ -13,9 +13,10 @@ import (
 
 // conflict is one that has begun and not ended.
 type conflict struct {
-	id    string // what the IDs of its two events have in common
-	host  string // that the events are of
-	began int64  // ms, our clock
+	id       string // what the IDs of its two events have in common
+	host     string // that the events are of
+	instance string // of that host
+	began    int64  // ms, our clock
 }
 
 // holding is the words that say Held, by the order in which the addresses were taken.
@@ -86,7 +87,7 @@ func (v *vip) begin(sure []*word, now int64) metric.Event {
 	for _, x := range sure {
 		since = max(since, x.since)
 	}
-	v.conflict = &conflict{id: v.key.address + "-" + strconv.FormatInt(since, 10), host: sure[0].Host, began: v.second()}
+	v.conflict = &conflict{id: v.key.address + "-" + strconv.FormatInt(since, 10), host: sure[0].Host, instance: sure[0].Instance, began: v.second()}
 	text := fmt.Sprintf("%s is held by %s at the same time, for %v now: traffic to it reaches any of them. Look at the network between them",
 		v.key.address, who(sure), age(now, v.conflict.began))
 	return v.event("vip-conflict-", metric.EventVIPConflict, now, text, sure)
@@ -121,7 +122,9 @@ func (v *vip) event(prefix string, kind metric.EventKind, now int64, text string
 	}
 	return metric.Event{
 		ID: prefix + v.conflict.id, Cluster: v.key.cluster, Host: v.conflict.host, Time: now, Kind: kind, Text: text,
-		Labels: []metric.Label{{Name: "hosts", Value: strings.Join(names, ", ")}, {Name: "vip", Value: v.key.address}},
+		Labels: []metric.Label{
+			{Name: "hosts", Value: strings.Join(names, ", ")}, {Name: "instance", Value: v.conflict.instance}, {Name: "vip", Value: v.key.address},
+		},
 	}
 }
 

@@ -26,6 +26,9 @@ type object struct {
 	server string // empty unless it is a server
 	status *metric.Series
 	series [nMetrics]*metric.Series // made when first there is a value
+	info   *metric.Series           // of a server: address and check, as they were last
+	where  string
+	check  string
 	seen   memory
 	turn   uint64
 	err    error // its name is no label: it has no samples
@@ -91,6 +94,7 @@ func (os *objects) emit(o *object, r *run, line *row) {
 	if v := status(o.kind, line.at[colStatus]); v != statusUnknown {
 		r.put(o.status, float64(v))
 	}
+	os.emitInfo(o, r, line)
 	for i := range os.columns {
 		c := &os.columns[i]
 		value := line.at[nPlain+i]
@@ -106,6 +110,21 @@ func (os *objects) emit(o *object, r *run, line *row) {
 		}
 		r.put(os.metric(o, i), v)
 	}
+}
+
+// emitInfo tells a server's address, which HAProxy gives from level operator on, and what its check found last. Both
+// change rarely, so the series does.
+func (os *objects) emitInfo(o *object, r *run, line *row) {
+	address, check := line.at[colAddress], checkStatus(line)
+	if o.kind != server || len(address)+len(check) == 0 {
+		return
+	}
+	if o.info == nil || o.where != string(address) || o.check != string(check) {
+		o.where, o.check = string(address), string(check)
+		labels := []metric.Label{{Name: "address", Value: clean(address)}, {Name: "check", Value: clean(check)}}
+		o.info, o.err = os.series(o, "info", labels, metric.NoUnit, metric.State)
+	}
+	r.put(o.info, 1)
 }
 
 func status(k kind, b []byte) int {

@@ -70,14 +70,18 @@ type Event struct {
 }
 
 type HaInstance struct {
-	Cluster   string
-	Host      string
-	Instance  interface{}
-	Interface interface{}
-	Vrid      int32
-	Family    interface{}
-	State     string
-	Time      time.Time
+	Cluster            string
+	Host               string
+	Instance           interface{}
+	Interface          interface{}
+	Vrid               int32
+	Family             interface{}
+	Version            int32
+	SyncGroup          interface{}
+	State              string
+	Priority           int32
+	PriorityConfigured int32
+	Time               time.Time
 }
 
 type HaTransition struct {

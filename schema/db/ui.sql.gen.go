@@ -584,17 +584,19 @@ func (q *Queries) UIEventsAfter(ctx context.Context, arg UIEventsAfterParams) ([
 
 const uIEventsOfKinds = `-- name: UIEventsOfKinds :many
 SELECT e.cluster, e.host, e.id, e.time, e.kind, e.text, e.labels FROM unnest($1::text[]) AS k(kind) CROSS JOIN LATERAL (
-	SELECT cluster, host, id, time, kind, text, labels FROM events WHERE events.kind = k.kind ORDER BY time DESC LIMIT $2) e
-ORDER BY e.time DESC, e.id DESC LIMIT $2
+	SELECT cluster, host, id, time, kind, text, labels FROM events WHERE events.kind = k.kind AND ($2::text = '' OR events.labels->>'instance' = $2)
+	ORDER BY time DESC LIMIT $3) e
+ORDER BY e.time DESC, e.id DESC LIMIT $3
 `
 
 type UIEventsOfKindsParams struct {
-	Kinds []string
-	N     int32
+	Kinds    []string
+	Instance string
+	N        int32
 }
 
 func (q *Queries) UIEventsOfKinds(ctx context.Context, arg UIEventsOfKindsParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, uIEventsOfKinds, arg.Kinds, arg.N)
+	rows, err := q.db.Query(ctx, uIEventsOfKinds, arg.Kinds, arg.Instance, arg.N)
 	if err != nil {
 		return nil, err
 	}

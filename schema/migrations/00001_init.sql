@@ -86,12 +86,21 @@ CREATE VIEW ha_transitions AS
 		(labels->>'priority')::int AS priority, labels->>'reason' AS reason, text, id
 	FROM events WHERE kind = 'vrrp_transition';
 
+-- Each virtual router on each host as it last told of itself.
 CREATE VIEW ha_instances AS
-	SELECT l.cluster, l.host, l.labels->>'instance' AS instance, l.labels->>'interface' AS interface,
-		(l.labels->>'vrid')::int AS vrid, l.labels->>'family' AS family,
-		CASE l.value WHEN 0 THEN 'init' WHEN 1 THEN 'backup' WHEN 2 THEN 'master' WHEN 3 THEN 'fault' ELSE 'unknown' END AS state,
-		l.time
-	FROM latest l WHERE l.metric = 'keepwatch_vrrp_state';
+	WITH one AS (
+		SELECT DISTINCT ON (cluster, host, metric, labels->>'instance') cluster, host, metric, labels, labels->>'instance' AS instance, value, time
+		FROM latest WHERE metric = ANY ('{keepwatch_vrrp_state,keepwatch_vrrp_info,keepwatch_vrrp_priority,keepwatch_vrrp_priority_configured}')
+		ORDER BY cluster, host, metric, labels->>'instance', time DESC)
+	SELECT s.cluster, s.host, s.instance, s.labels->>'interface' AS interface, (s.labels->>'vrid')::int AS vrid, s.labels->>'family' AS family,
+		(i.labels->>'version')::int AS version, i.labels->>'group' AS sync_group,
+		CASE s.value WHEN 0 THEN 'init' WHEN 1 THEN 'backup' WHEN 2 THEN 'master' WHEN 3 THEN 'fault' ELSE 'unknown' END AS state,
+		p.value::int AS priority, c.value::int AS priority_configured, s.time
+	FROM one s
+	LEFT JOIN one i ON (i.cluster, i.host, i.instance, i.metric) = (s.cluster, s.host, s.instance, 'keepwatch_vrrp_info')
+	LEFT JOIN one p ON (p.cluster, p.host, p.instance, p.metric) = (s.cluster, s.host, s.instance, 'keepwatch_vrrp_priority')
+	LEFT JOIN one c ON (c.cluster, c.host, c.instance, c.metric) = (s.cluster, s.host, s.instance, 'keepwatch_vrrp_priority_configured')
+	WHERE s.metric = 'keepwatch_vrrp_state';
 
 -- People.
 CREATE TABLE roles (

@@ -129,7 +129,8 @@ SELECT * FROM events WHERE time > now() - interval '1 hour' AND id = ANY(@ids::t
 
 -- name: UIEventsOfKinds :many
 SELECT e.* FROM unnest(@kinds::text[]) AS k(kind) CROSS JOIN LATERAL (
-	SELECT * FROM events WHERE events.kind = k.kind ORDER BY time DESC LIMIT @n) e
+	SELECT * FROM events WHERE events.kind = k.kind AND (@instance::text = '' OR events.labels->>'instance' = @instance)
+	ORDER BY time DESC LIMIT @n) e
 ORDER BY e.time DESC, e.id DESC LIMIT @n;
 
 -- Hosts.

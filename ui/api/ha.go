@@ -25,6 +25,11 @@ type Instance struct {
 	Priority           *float64 `json:"priority"`
 	PriorityConfigured *float64 `json:"priority_configured"`
 	LastReason         string   `json:"last_reason" doc:"why it changed its state last"`
+	Version            int      `json:"version" doc:"of VRRP; 0: not told"`
+	Group              string   `json:"group" doc:"its sync group"`
+	Moved              []Moved  `json:"moved" doc:"the tracks that move its priority now, or force the fault"`
+	Paused             string   `json:"paused" enum:",switched over,drained" doc:"why it does not take over"`
+	Leaving            bool     `json:"leaving" doc:"a handover is under way"`
 	VIPs               []string `json:"vips"`
 	AgentUp            bool     `json:"agent_up"`
 	Time               Time     `json:"time" doc:"of the newest sample"`
@@ -46,6 +51,8 @@ type Heard struct {
 // HA is all of failover.
 type HA struct {
 	Instances   []Instance `json:"instances"`
+	Groups      []Group    `json:"groups"`
+	BFD         []BFD      `json:"bfd"`
 	VIPs        []VIP      `json:"vips"`
 	Proxies     []Proxy    `json:"proxies"`
 	Transitions []Event    `json:"transitions" doc:"at most 100, newest first"`
@@ -59,30 +66,47 @@ const (
 	metricPriority   = "keepwatch_vrrp_priority"
 	metricConfigured = "keepwatch_vrrp_priority_configured"
 	metricVIPHeld    = "keepwatch_vip_held"
+	metricInfo       = "keepwatch_vrrp_info"
+	metricEffect     = "keepwatch_vrrp_track_effect"
+	metricFault      = "keepwatch_vrrp_track_fault"
+	metricPaused     = "keepwatch_vrrp_paused"
+	metricLeaving    = "keepwatch_vrrp_leaving"
+	metricForeign    = "keepwatch_vrrp_conflict"
+	metricGroup      = "keepwatch_vrrp_group_state"
+	metricBFD        = "keepwatch_bfd_up"
+	metricDetection  = "keepwatch_bfd_detection_seconds"
 	metricHeard      = "vrrp_heard_priority"
 )
 
-var haMetrics = []string{metricAgentUp, metricState, metricPriority, metricConfigured, metricVIPHeld, metricHeard}
+var haMetrics = []string{
+	metricAgentUp, metricState, metricPriority, metricConfigured, metricVIPHeld, metricInfo, metricEffect, metricFault, metricPaused,
+	metricLeaving, metricForeign, metricGroup, metricBFD, metricDetection, metricHeard,
+}
 
 var haEvents = []string{
 	string(metric.EventVRRPTransition), string(metric.EventVIPTaken), string(metric.EventVIPReleased), string(metric.EventServerUp),
 	string(metric.EventServerDown), string(metric.EventProxyStarted), string(metric.EventProxyStopped),
+	string(metric.EventVIPConflict), string(metric.EventVIPConflictEnded),
 }
 
 func (a *API) registerHA() {
 	register(a, "get-ha", http.MethodGet, "/ha", auth.Viewer, "Virtual routers, addresses and proxies", a.getHA)
 }
 
-func (a *API) getHA(ctx context.Context, _ *none) (*body[HA], error) {
+type haQuery struct {
+	Instance string `query:"instance" maxLength:"512" doc:"transitions of the virtual routers of this name only"`
+}
+
+func (a *API) getHA(ctx context.Context, in *haQuery) (*body[HA], error) {
 	s, err := a.loadHA(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := HA{VIPs: s.vips(), Instances: s.instances(), Heard: s.heard()}
+	out := HA{VIPs: s.vips(), Instances: s.instances(), Groups: s.groups(), BFD: s.bfd(), Heard: s.heard()}
 	if out.Proxies, err = a.proxies(ctx); err != nil {
 		return nil, err
 	}
-	events, err := a.db.UIEventsOfKinds(ctx, db.UIEventsOfKindsParams{Kinds: haEvents, N: 100})
+	events, err := a.db.UIEventsOfKinds(ctx, db.UIEventsOfKindsParams{Kinds: haEvents, Instance: in.Instance, N: 100})
 	out.Transitions = each(events, eventOf)
 	return one(out), err
 }
@@ -114,6 +138,8 @@ type haRows struct {
 	last     map[instanceKey]db.UILastTransitionsRow
 	taken    map[vipOnHost]time.Time
 	routers  map[instanceKey]haSeries // keepwatch_vrrp_state
+	info     map[instanceKey]haSeries // the newest
+	moved    map[instanceKey][]Moved
 	number   map[instanceKey]map[string]*float64
 	ofRouter map[instanceKey][]string // VIPs
 }
@@ -149,6 +175,7 @@ func indexHA(rows []db.UILatestRow, stale time.Duration) *haRows {
 		stale: stale, series: map[string][]haSeries{}, hostUp: map[hostKey]upness{}, agent: map[hostKey]haSeries{},
 		last: map[instanceKey]db.UILastTransitionsRow{}, taken: map[vipOnHost]time.Time{}, routers: map[instanceKey]haSeries{},
 		number: map[instanceKey]map[string]*float64{}, ofRouter: map[instanceKey][]string{},
+		info: map[instanceKey]haSeries{}, moved: map[instanceKey][]Moved{},
 	}
 	for _, r := range rows {
 		h := haSeries{r, labelsOf(r.Labels)}
@@ -159,7 +186,15 @@ func indexHA(rows []db.UILatestRow, stale time.Duration) *haRows {
 			s.agent[h.host()] = h
 		case metricState:
 			s.routers[k] = h
-		case metricPriority, metricConfigured:
+		case metricInfo:
+			if known, ok := s.info[k]; !ok || h.Time.After(known.Time) {
+				s.info[k] = h
+			}
+		case metricEffect, metricFault:
+			if h.Value != 0 && h.Age <= stale.Seconds() {
+				s.moved[k] = addMoved(s.moved[k], &h)
+			}
+		case metricPriority, metricConfigured, metricPaused, metricLeaving:
 			if s.number[k] == nil {
 				s.number[k] = map[string]*float64{}
 			}
@@ -227,11 +262,10 @@ func (s *haRows) instances() []Instance {
 		k := instanceKey{r.host(), r.labels["instance"]}
 		i := Instance{
 			Cluster: r.Cluster, Host: r.Host, Instance: k.instance, VRID: numberOf(r.labels["vrid"]), Interface: r.labels["interface"],
-			Family: r.labels["family"], State: "unknown", VIPs: append([]string{}, s.ofRouter[k]...), AgentUp: s.agentUp(k.hostKey), Time: at(r.Time),
+			Family: r.labels["family"], State: s.stateWord(&r), VIPs: append([]string{}, s.ofRouter[k]...), AgentUp: s.agentUp(k.hostKey), Time: at(r.Time),
 			Priority: s.number[k][metricPriority], PriorityConfigured: s.number[k][metricConfigured],
-		}
-		if n := int(r.Value); s.fresh(&r) && n >= 0 && n < len(vrrpStates) {
-			i.State = vrrpStates[n]
+			Version: numberOf(s.info[k].labels["version"]), Group: s.info[k].labels["group"], Moved: append([]Moved{}, s.moved[k]...),
+			Paused: s.paused(k), Leaving: s.is(k, metricLeaving, 1),
 		}
 		if last, ok := s.last[k]; ok {
 			i.LastReason = last.Reason

@@ -42,11 +42,11 @@ type Backend struct {
 // Server is one server of a backend.
 type Server struct {
 	Name            string   `json:"name"`
-	Address         string   `json:"address" doc:"as its newest event told it; empty: not told yet"`
+	Address         string   `json:"address" doc:"empty: HAProxy tells it from level operator on only"`
 	Status          string   `json:"status" enum:"up,down,maint,drain,nolb,no check,unknown"`
 	Since           *Time    `json:"since" nullable:"true"`
 	Sessions        *float64 `json:"sessions"`
-	Check           string   `json:"check" doc:"what the check found when the status changed last"`
+	Check           string   `json:"check" doc:"what the check found last, in HAProxy's word"`
 	ResponseSeconds *float64 `json:"response_seconds" doc:"average of the last 1024 answers"`
 }
 
@@ -55,7 +55,7 @@ var proxyMetrics = []string{
 	"haproxy_up", "haproxy_process_uptime_seconds", "haproxy_process_build_info", "haproxy_process_current_connections",
 	"haproxy_frontend_status", "haproxy_frontend_current_sessions", "haproxy_frontend_http_requests_rate_current",
 	"haproxy_backend_status", "haproxy_backend_active_servers",
-	"haproxy_server_status", "haproxy_server_check_last_change_seconds", "haproxy_server_current_sessions", "haproxy_server_response_time_average_seconds",
+	"haproxy_server_status", "haproxy_server_info", "haproxy_server_check_last_change_seconds", "haproxy_server_current_sessions", "haproxy_server_response_time_average_seconds",
 }
 
 var (
@@ -89,7 +89,7 @@ func (a *API) proxies(ctx context.Context) ([]Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := proxyBuilder{stale: a.o.Stale, at: map[proxyKey]int{}, told: map[serverKey]Event{}}
+	b := proxyBuilder{stale: a.o.Stale, at: map[proxyKey]int{}, told: map[serverKey]Event{}, info: map[serverKey]time.Time{}}
 	for _, e := range each(events, eventOf) {
 		l := e.Labels
 		k := serverKey{proxyKey{hostKey{e.Cluster, e.Host}, l["proxy_instance"]}, l["proxy"], l["server"]}
@@ -114,6 +114,7 @@ type proxyBuilder struct {
 	all   []Proxy
 	at    map[proxyKey]int
 	told  map[serverKey]Event
+	info  map[serverKey]time.Time // of what its address and check are from
 }
 
 func keyOfProxy(r *haSeries) proxyKey { return proxyKey{r.host(), r.labels["proxy_instance"]} }
@@ -170,8 +171,12 @@ func (b *proxyBuilder) addServer(p *Proxy, k serverKey, r *haSeries) {
 	switch r.Metric {
 	case "haproxy_server_status":
 		s.Status = statusWord(serverStatus, r.Value)
-		if e, ok := b.told[k]; ok {
+		if e, ok := b.told[k]; ok && b.info[k].IsZero() {
 			s.Address, s.Check = e.Labels["address"], e.Labels["check"]
+		}
+	case "haproxy_server_info":
+		if r.Time.After(b.info[k]) {
+			b.info[k], s.Address, s.Check = r.Time, r.labels["address"], r.labels["check"]
 		}
 	case "haproxy_server_check_last_change_seconds":
 		s.Since = &Time{r.Time.Add(-time.Duration(r.Value * float64(time.Second)))}

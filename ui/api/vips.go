@@ -14,6 +14,7 @@ type VIP struct {
 	VRID      int      `json:"vrid"`
 	Interface string   `json:"interface"`
 	Holders   []Holder `json:"holders"`
+	SeenBy    []string `json:"seen_by" doc:"hosts whose HA agent sees that another host has the address too"`
 	State     string   `json:"state" enum:"held,nobody,conflict"`
 }
 
@@ -36,7 +37,7 @@ func (s *haRows) vips() []VIP {
 			router := s.routers[instanceKey{r.host(), r.labels["instance"]}]
 			all = append(all, VIP{
 				Cluster: r.Cluster, VIP: k.vip, Instance: r.labels["instance"], VRID: numberOf(router.labels["vrid"]),
-				Interface: router.labels["interface"], Holders: []Holder{}, State: "nobody",
+				Interface: router.labels["interface"], Holders: []Holder{}, SeenBy: []string{}, State: "nobody",
 			})
 		}
 		if r.Value == 1 && s.fresh(&r) {
@@ -49,6 +50,12 @@ func (s *haRows) vips() []VIP {
 		v.State = "held"
 		if len(v.Holders) > 1 {
 			v.State = "conflict"
+		}
+	}
+	for _, r := range s.series[metricForeign] {
+		i, ok := at[key{r.Cluster, r.labels["vip"]}]
+		if ok && r.Value == 1 && s.fresh(&r) {
+			all[i].SeenBy, all[i].State = append(all[i].SeenBy, r.Host), "conflict"
 		}
 	}
 	slices.SortFunc(all, func(x, y VIP) int { return cmp.Or(cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.VIP, y.VIP)) })
