@@ -67,7 +67,7 @@ func words(fields []string, flags string, take func(key, value string) error) er
 }
 
 func parseAddr(to *netip.Addr, text string) (err error) {
-	if *to, err = netip.ParseAddr(text); err != nil || to.Zone() != "" {
+	if *to, err = netip.ParseAddr(text); err != nil || to.Zone() != "" || to.Is4In6() {
 		return fmt.Errorf("%.60q: want an address, as 10.0.0.1", text)
 	}
 	return nil
@@ -75,11 +75,11 @@ func parseAddr(to *netip.Addr, text string) (err error) {
 
 // parsePrefix reads an address with or without a prefix length; without, it is one host.
 func parsePrefix(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" && !a.Is4In6() {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
-	if err != nil {
+	if err != nil || p.Addr().Is4In6() {
 		return p, fmt.Errorf("%.60q: want an address with prefix length, as 10.0.0.100/24", text)
 	}
 	return p, nil
@@ -95,7 +95,7 @@ func parseNumber(to *int, text string, high int) error {
 }
 
 func parseDevice(to *string, text string) error {
-	if !interfaceForm.MatchString(text) {
+	if !interfaceForm.MatchString(text) || text == "." || text == ".." {
 		return fmt.Errorf("%.60q: want the name of an interface, as eth0", text)
 	}
 	*to = text
@@ -198,6 +198,9 @@ func (r *Route) UnmarshalText(text []byte) error {
 	if out.Type == "" && !out.Via.IsValid() && out.Device == "" {
 		return fmt.Errorf("%.60q: want via ADDRESS or dev INTERFACE", text)
 	}
+	if out.Type != "" && (out.Via.IsValid() || out.Device != "" || out.OnLink) {
+		return fmt.Errorf("%.60q: want neither via nor dev behind %s", text, out.Type)
+	}
 	*r = out
 	return nil
 }
@@ -251,18 +254,18 @@ func (r Route) String() string {
 		}
 	}
 	out := strings.TrimSpace(r.Type + " " + dest)
-	add := func(key, value string) {
-		if value != "" && value != "0" && value != "invalid IP" {
+	add := func(key, value string, set bool) {
+		if set {
 			out += " " + key + " " + value
 		}
 	}
-	add("via", r.Via.String())
-	add("dev", r.Device)
-	add("src", r.Source.String())
-	add("scope", r.Scope)
-	add("table", strconv.Itoa(r.Table))
-	add("metric", strconv.Itoa(r.Metric))
-	add("mtu", strconv.Itoa(r.MTU))
+	add("via", r.Via.String(), r.Via.IsValid())
+	add("dev", r.Device, r.Device != "")
+	add("src", r.Source.String(), r.Source.IsValid())
+	add("scope", r.Scope, r.Scope != "")
+	add("table", strconv.Itoa(r.Table), r.Table != 0)
+	add("metric", strconv.Itoa(r.Metric), r.Metric != 0)
+	add("mtu", strconv.Itoa(r.MTU), r.MTU != 0)
 	if r.OnLink {
 		out += " onlink"
 	}
@@ -276,8 +279,9 @@ func (r Route) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r *Rule) UnmarshalText(text []byte) error {
 	fields := strings.Fields(string(text))
 	var out Rule
+	family := ""
 	if len(fields) > 0 && (fields[0] == "inet" || fields[0] == "inet6") {
-		out.IPv6, fields = fields[0] == "inet6", fields[1:]
+		family, fields = fields[0], fields[1:]
 	}
 	if err := words(fields, "", out.word); err != nil {
 		return err
@@ -285,7 +289,10 @@ func (r *Rule) UnmarshalText(text []byte) error {
 	if out.From.IsValid() && out.To.IsValid() && out.From.Addr().Is4() != out.To.Addr().Is4() {
 		return fmt.Errorf("%.60q: want from and to of one family", text)
 	}
-	out.IPv6 = out.IPv6 || out.From.Addr().Is6() || out.To.Addr().Is6()
+	out.IPv6 = family == "inet6" || out.From.Addr().Is6() || out.To.Addr().Is6()
+	if out.IPv6 && (family == "inet" || out.From.Addr().Is4() || out.To.Addr().Is4()) {
+		return fmt.Errorf("%.60q: want from and to of one family, that of %s", text, family)
+	}
 	if out.Table == 0 {
 		return fmt.Errorf("%.60q: want lookup TABLE", text)
 	}

@@ -63,16 +63,24 @@ func (p *writer) structure(v, standard reflect.Value, path string) *yaml.Node {
 
 // same reports equality; a list that is nil is the same as an empty one.
 func same(a, b reflect.Value) bool {
-	if k := a.Kind(); (k == reflect.Slice || k == reflect.Map) && a.Len() == 0 && b.Len() == 0 {
-		return true
-	}
-	if a.Kind() == reflect.Struct && !readsText(a.Type()) {
+	switch {
+	case readsText(a.Type()):
+	case a.Kind() == reflect.Struct:
 		for i := range a.NumField() {
 			if !same(a.Field(i), b.Field(i)) {
 				return false
 			}
 		}
 		return true
+	case a.Kind() == reflect.Slice:
+		for i := range min(a.Len(), b.Len()) {
+			if !same(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return a.Len() == b.Len()
+	case a.Kind() == reflect.Map && a.Len() == 0:
+		return b.Len() == 0
 	}
 	return reflect.DeepEqual(a.Interface(), b.Interface())
 }
