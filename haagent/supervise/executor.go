@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepwatch/haagent/link"
 	"keepwatch/haagent/link/farewell"
 	"keepwatch/haagent/testament"
@@ -12,7 +14,7 @@ import (
 
 // executor carries out testaments. Its sockets are open from the start: a death costs only what is sent.
 type executor struct {
-	socket *farewell.Socket
+	socket *farewell.Socket // nil: not permitted
 	addrs  *link.Addresses
 }
 
@@ -24,25 +26,32 @@ type deeds struct {
 }
 
 func newExecutor() (*executor, error) {
-	socket, err := farewell.Open()
+	addrs, err := link.NewAddresses(time.Minute) // the lifetime is for those that are taken
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := link.NewAddresses(time.Minute) // the lifetime is for those that are taken
-	if err != nil {
-		return nil, errors.Join(err, socket.Close())
+	socket, err := farewell.Open()
+	// An agent that runs nothing but a proxy needs no privileges; one that has routers says itself that it lacks them.
+	if err != nil && !errors.Is(err, unix.EPERM) {
+		addrs.Close()
+		return nil, err
 	}
 	return &executor{socket, addrs}, nil
 }
 
 func (e *executor) close() {
-	_ = e.socket.Close()
+	if e.socket != nil {
+		_ = e.socket.Close()
+	}
 	e.addrs.Close()
 }
 
 // execute says farewell for all instances, then takes all addresses off. In this order a peer takes over while the
 // addresses are still there, and nothing between the two waits.
 func (e *executor) execute(wills map[string]testament.Will) (d deeds) {
+	if e.socket == nil {
+		return deeds{}
+	}
 	began := time.Now()
 	var errs []error
 	for _, w := range wills {

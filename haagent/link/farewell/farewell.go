@@ -25,27 +25,25 @@ type Socket struct {
 
 // Open needs CAP_NET_RAW.
 func Open() (*Socket, error) {
-	s := &Socket{}
-	var err error
+	s := &Socket{four: -1, six: -1}
 	for _, f := range []struct {
 		fd     *int
 		domain int
 	}{{&s.four, unix.AF_INET}, {&s.six, unix.AF_INET6}} {
-		var failed error
 		// IPPROTO_RAW also says that the packet comes with its IP header, raw(7): so each can have a TTL and a
 		// source of its own.
-		*f.fd, failed = unix.Socket(f.domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
-		if failed != nil {
-			*f.fd = -1
-			if !errors.Is(failed, unix.EAFNOSUPPORT) {
-				err = errors.Join(err, failed)
-			}
+		fd, err := unix.Socket(f.domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
+		if errors.Is(err, unix.EAFNOSUPPORT) {
 			continue
 		}
-		err = errors.Join(err, unix.SetsockoptInt(*f.fd, unix.SOL_SOCKET, unix.SO_PRIORITY, 6)) // as the agent's own
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open the socket for farewells, which needs CAP_NET_RAW: %w", err), s.Close())
+		if err == nil {
+			*f.fd = fd
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, 6) // as the agent's own
+		}
+		if err != nil {
+			_ = s.Close() // what was opened; the error is the one above
+			return nil, fmt.Errorf("cannot open the socket for farewells, which needs CAP_NET_RAW: %w", err)
+		}
 	}
 	return s, nil
 }
