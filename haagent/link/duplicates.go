@@ -161,6 +161,10 @@ func (w *duplicates) judge(c claim, now time.Time) {
 	if now.Sub(w.asked) > time.Second || w.own == nil {
 		w.own, w.asked = w.conn.hardwareAddrs(), now
 	}
+	if w.own == nil { // the kernel did not say: the next claim may be told
+		delete(w.heard, c)
+		return
+	}
 	if slices.ContainsFunc(w.own, func(own []byte) bool { return string(own) == string(c.mac[:]) }) {
 		return
 	}
@@ -187,19 +191,21 @@ func (w *duplicates) ask(ctx context.Context) error {
 	return nil
 }
 
-// hardwareAddrs are those of all interfaces of this host.
+// hardwareAddrs are those of all interfaces of this host; none when the kernel does not say.
 func (r *rtnl) hardwareAddrs() (all [][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.link(0, unix.RTM_GETLINK, unix.NLM_F_DUMP, 0, 0, 0)
 	r.end()
-	all = [][]byte{} // none known is not the same as not asked
-	_ = r.dump(func(body []byte) {
+	err := r.dump(func(body []byte) {
 		for kind, value := range attributes(body[min(unix.SizeofIfInfomsg, len(body)):]) {
 			if kind == unix.IFLA_ADDRESS {
 				all = append(all, slices.Clone(value))
 			}
 		}
 	})
+	if err != nil {
+		return nil
+	}
 	return all
 }
