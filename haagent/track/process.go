@@ -1,5 +1,3 @@
-// Package track watches what an instance's priority depends on, as whether a process runs, and tells each
-// change. It never weighs: haagent/vrrp does the arithmetic.
 package track
 
 import (
@@ -7,51 +5,86 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/link"
+	"keepwatch/internal/conf"
 )
 
+// How late a birth is seen at most. Where the kernel tells of births, only a child that becomes no other program is
+// found by looking, and then a look is a second thought.
 const (
-	scanEvery  = 200 * time.Millisecond // while none runs: how late a birth is seen at most
-	renewEvery = time.Second            // while some run: how late further ones are seen
-	maxWatched = 256                    // processes of one name
+	scanEvery   = 200 * time.Millisecond // while too few run
+	renewEvery  = time.Second            // while enough run
+	scanResync  = 10 * time.Second       // the same, where the kernel tells of births
+	leastWatch  = 256                    // processes of one name that are watched at most, or at_least
+	pollAnyTime = time.Hour
 )
 
-// Process watches whether an executable of that name runs in this host's network namespace, until ctx ends. changed
-// is called with the first finding and with each change of it, and must return at once. A death is told by the
-// kernel, not found by polling: reason names the last process that went.
-func Process(ctx context.Context, name string, changed func(up bool, reason string)) error {
-	w := &watcher{name: name, proc: "/proc", changed: changed}
+// watchProcess watches whether enough executables of a name run in this host's network namespace. A death is told by
+// the kernel, through a descriptor of the process, and so is a birth where this process may hear of it: nothing is
+// found by polling alone.
+func watchProcess(ctx context.Context, c conf.Track, t *teller) error {
+	w := &watcher{teller: t, atLeast: max(c.AtLeast, 1), absence: absence{delay: c.Delay}, watched: make(map[int]int)}
 	var err error
-	if w.net, err = os.Readlink("/proc/self/ns/net"); err != nil {
-		return fmt.Errorf("cannot tell this process's network namespace: %w", err)
+	if w.table, err = newTable(c.Process); err != nil {
+		return err
 	}
+	if w.events, err = link.OpenProcEvents(); err != nil && !errors.Is(err, link.ErrNoProcEvents) {
+		return err
+	}
+	defer w.close()
 	return w.run(ctx)
 }
 
-// Running tells whether an executable of that name runs now, as Process would find it.
-func Running(name string) (bool, error) {
-	w := &watcher{name: name, proc: "/proc"}
+// lookProcess tells whether enough run now.
+func lookProcess(c conf.Track) Finding {
+	w := &watcher{atLeast: max(c.AtLeast, 1), watched: make(map[int]int)}
+	defer w.close()
 	var err error
-	if w.net, err = os.Readlink("/proc/self/ns/net"); err != nil {
-		return false, fmt.Errorf("cannot tell this process's network namespace: %w", err)
+	if w.table, err = newTable(c.Process); err == nil {
+		err = w.scan()
 	}
-	watched := make(map[int]int)
-	err = w.find(watched)
-	for _, fd := range watched {
-		unix.Close(fd)
+	if err != nil {
+		return Finding{Detail: err.Error()}
 	}
-	return len(watched) > 0, err
+	return Finding{Up: w.enough(), Detail: w.detail()}
 }
 
 type watcher struct {
-	name, proc, net string
-	changed         func(up bool, reason string)
-	told, up        bool
+	*teller
+	table
+	absence
+	atLeast int
+	events  *link.ProcEvents // nil: the kernel tells this process nothing
+	watched map[int]int      // process to pidfd
+	ended   int              // the last that did
+}
+
+func (w *watcher) close() {
+	for _, fd := range w.watched {
+		unix.Close(fd)
+	}
+	if w.events != nil {
+		_ = w.events.Close()
+	}
+}
+
+func (w *watcher) enough() bool { return len(w.watched) >= w.atLeast }
+
+func (w *watcher) detail() string {
+	switch n := len(w.watched); {
+	case n == 0 && w.ended != 0:
+		return fmt.Sprintf("process %s (%d) ended", w.name, w.ended)
+	case n == 0:
+		return "no process " + w.name + " runs"
+	case w.atLeast == 1:
+		return "process " + w.name + " runs"
+	default:
+		return fmt.Sprintf("%d of %d processes %s run", min(n, w.atLeast), w.atLeast, w.name)
+	}
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -61,109 +94,142 @@ func (w *watcher) run(ctx context.Context) error {
 		return fmt.Errorf("cannot make an eventfd: %w", err)
 	}
 	defer unix.Close(wake)
-	stop := context.AfterFunc(ctx, func() { _, _ = unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
-	defer stop()
-	watched := make(map[int]int) // process to pidfd
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_, _ = unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	})
 	defer func() {
-		for _, fd := range watched {
-			unix.Close(fd)
+		if !stop() {
+			<-woken // the descriptor must not be another's by then
 		}
 	}()
+	scanned := time.Time{}
 	for {
-		if err := w.find(watched); err != nil {
-			return err
+		now := time.Now()
+		if now.Sub(scanned) >= w.rhythm() {
+			if err := w.scan(); err != nil {
+				return err
+			}
+			scanned = now
 		}
-		if len(watched) == 0 {
-			w.tell(false, "no process "+w.name+" runs")
-		} else {
-			w.tell(true, "")
+		up, again := w.step(now, w.enough())
+		if again == 0 {
+			w.tell(Finding{Up: up, Detail: w.detail()})
+			again = pollAnyTime
 		}
-		if err := w.wait(ctx, wake, watched); err != nil {
+		rescan, err := w.wait(wake, min(again, scanned.Add(w.rhythm()).Sub(now)))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			return err
+		case rescan:
+			scanned = time.Time{}
 		}
 	}
 }
 
-// wait returns when a process has died and its entry is removed, when it is time to look again, or when ctx ended.
-func (w *watcher) wait(ctx context.Context, wake int, watched map[int]int) error {
-	polled := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}
-	pids := []int{0}
-	timeout := scanEvery
-	for pid, fd := range watched {
+// rhythm is the time between two looks at all processes.
+func (w *watcher) rhythm() time.Duration {
+	switch {
+	case w.events != nil && (len(w.watched) == 0 || w.enough()):
+		return scanResync
+	case w.enough():
+		return renewEvery
+	default:
+		return scanEvery
+	}
+}
+
+// wait returns when processes have died or may have been born, or when the time is over. rescan tells that all must
+// be looked at: after deaths that leave too few, since a child that took over is not known yet, and after news that
+// was lost.
+func (w *watcher) wait(wake int, limit time.Duration) (rescan bool, err error) {
+	polled := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	if w.events != nil {
+		polled[1].Fd = int32(w.events.FD())
+	}
+	pids := make([]int, 2, 2+len(w.watched))
+	for pid, fd := range w.watched {
 		polled = append(polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		pids = append(pids, pid)
-		timeout = renewEvery
 	}
-	if _, err := unix.Poll(polled, int(timeout.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
-		return fmt.Errorf("cannot wait for processes: %w", err)
+	milliseconds := (max(limit, 0) + time.Millisecond - 1) / time.Millisecond
+	if _, err := unix.Poll(polled, int(milliseconds)); err != nil && !errors.Is(err, unix.EINTR) {
+		return false, fmt.Errorf("cannot wait for processes: %w", err)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	for i, p := range polled[1:] {
-		if p.Revents == 0 {
+	for i := 2; i < len(polled); i++ {
+		if polled[i].Revents == 0 {
 			continue
 		}
-		pid := pids[i+1]
-		unix.Close(watched[pid])
-		delete(watched, pid)
-		if len(watched) == 0 {
-			w.tell(false, fmt.Sprintf("process %s (%d) ended", w.name, pid))
-		}
+		unix.Close(w.watched[pids[i]])
+		delete(w.watched, pids[i])
+		w.ended = pids[i]
+		rescan = rescan || !w.enough()
 	}
-	return nil
+	if polled[1].Revents == 0 {
+		return rescan, nil
+	}
+	lost, err := w.events.Read(w.consider)
+	return rescan || lost, err
 }
 
-func (w *watcher) tell(up bool, reason string) {
-	if w.told && w.up == up {
-		return
-	}
-	w.told, w.up = true, up
-	w.changed(up, reason)
-}
-
-// find opens a pidfd of each process of that name that is not watched already.
-func (w *watcher) find(watched map[int]int) error {
-	entries, err := os.ReadDir(w.proc)
+// scan considers all processes.
+func (w *watcher) scan() error {
+	// Names only, unsorted: the host may have thousands.
+	dir, err := os.Open(w.proc)
 	if err != nil {
 		return fmt.Errorf("cannot list processes: %w", err)
 	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || watched[pid] != 0 || len(watched) >= maxWatched || !w.matches(pid) {
-			continue
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("cannot list processes: %w", err)
+	}
+	for _, name := range names {
+		if pid := number(name); pid > 0 {
+			w.consider(pid)
 		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			continue // it has ended meanwhile
-		}
-		if !w.matches(pid) { // the number may have been given to another between the look and the open
-			unix.Close(fd)
-			continue
-		}
-		watched[pid] = fd
 	}
 	return nil
 }
 
-// matches compares the kernel's name of the process, which is cut at 15 bytes, and the executable's where this
-// process may read it. A process that waits to be reaped has no executable and does not count as running.
-func (w *watcher) matches(pid int) bool {
-	dir := filepath.Join(w.proc, strconv.Itoa(pid))
-	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
-	if err != nil || strings.TrimSuffix(string(comm), "\n") != w.name[:min(len(w.name), 15)] {
-		return false
+// consider opens a descriptor of a process of that name that is not watched already.
+func (w *watcher) consider(pid int) {
+	if _, known := w.watched[pid]; known || len(w.watched) >= max(leastWatch, w.atLeast) || !w.matches(pid) {
+		return
 	}
-	if net, err := os.Readlink(filepath.Join(dir, "ns/net")); err == nil && net != w.net {
-		return false
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // it has ended meanwhile
 	}
-	exe, err := os.Readlink(filepath.Join(dir, "exe"))
-	switch {
-	case err == nil:
-		return len(w.name) <= 15 || filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == w.name
-	case errors.Is(err, os.ErrPermission):
-		return true
-	default:
-		return false
+	if !w.matches(pid) { // the number may have been given to another between the look and the open
+		unix.Close(fd)
+		return
 	}
+	w.watched[pid] = fd
+}
+
+// absence lets a thing that was there be missing for a while before it counts as gone.
+type absence struct {
+	delay   time.Duration
+	present bool      // counts as there
+	since   time.Time // missing; zero while it is there
+}
+
+// step tells whether the thing counts as there; again is when to ask again while its absence is forgiven, else 0.
+func (a *absence) step(now time.Time, there bool) (present bool, again time.Duration) {
+	if there {
+		a.present, a.since = true, time.Time{}
+		return true, 0
+	}
+	if a.since.IsZero() {
+		a.since = now
+	}
+	if left := a.delay - now.Sub(a.since); a.present && left > 0 {
+		return true, left
+	}
+	a.present = false
+	return false, 0
 }

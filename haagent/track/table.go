@@ -1,0 +1,75 @@
+package track
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// table finds processes of a name in the kernel's table of them.
+type table struct {
+	name string
+	proc string // where it is mounted
+	net  string // the network namespace of the thread that asks
+}
+
+func newTable(name string) (table, error) {
+	t := table{name: name, proc: "/proc"}
+	var err error
+	if t.net, err = os.Readlink("/proc/thread-self/ns/net"); err != nil {
+		return t, fmt.Errorf("cannot tell this process's network namespace: %w", err)
+	}
+	return t, nil
+}
+
+// number is a name of digits; else 0.
+func number(name string) int {
+	if name == "" || name[0] < '1' || name[0] > '9' {
+		return 0
+	}
+	n, err := strconv.Atoi(name)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// maxComm is how many bytes of a name the kernel keeps.
+const maxComm = 15
+
+// matches compares the kernel's name of the process, which is cut, and the executable's where this process may read
+// it. A process that waits to be reaped does not count as running.
+func (t *table) matches(pid int) bool {
+	dir := filepath.Join(t.proc, strconv.Itoa(pid))
+	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
+	if err != nil || strings.TrimSuffix(string(comm), "\n") != t.name[:min(len(t.name), maxComm)] {
+		return false
+	}
+	if net, err := os.Readlink(filepath.Join(dir, "ns/net")); err == nil && net != t.net {
+		return false
+	}
+	exe, err := os.Readlink(filepath.Join(dir, "exe"))
+	switch {
+	case err == nil:
+		return len(t.name) <= maxComm || filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == t.name
+	case errors.Is(err, os.ErrPermission):
+		return !ended(dir)
+	default:
+		return false
+	}
+}
+
+// ended tells whether a process waits to be reaped, where its executable may not be read, which it has no more.
+func ended(dir string) bool {
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return true
+	}
+	// The name, in parentheses, may have parentheses itself: the state follows the last one (proc(5)).
+	_, after, found := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	return !found || len(after) == 0 || after[0] == 'Z' || after[0] == 'X'
+}
