@@ -248,8 +248,14 @@ export const useChannels = () =>
 
 // Failover.
 
-export const useHA = () =>
-  useQuery({ queryKey: ["ha"], queryFn: ({ signal }) => get<T.HA>("/ha", signal), refetchInterval: 5_000 });
+// useHA is all of failover; of the transitions only those of the instances of that name, when one is given.
+export const useHA = (instance: string) =>
+  useQuery({
+    queryKey: ["ha", instance],
+    queryFn: ({ signal }) => get<T.HA>(`/ha${query({ instance: instance || undefined })}`, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: 5_000,
+  });
 
 // Administration.
 

@@ -102,6 +102,7 @@ export type Vip = {
   vrid: number;
   interface: string;
   holders: { host: string; since: string | null }[];
+  seen_by: string[]; // hosts whose agent sees that another host has it too
   state: "held" | "nobody" | "conflict";
 };
 
@@ -119,6 +120,11 @@ export type Instance = {
   priority: number | null;
   priority_configured: number | null;
   last_reason: string;
+  version: number; // of VRRP; 0: not told
+  group: string;
+  moved: { track: string; effect: number; fault: boolean }[];
+  paused: "" | "switched over" | "drained";
+  leaving: boolean;
   vips: string[];
   agent_up: boolean;
   time: string;
@@ -164,8 +170,22 @@ export type Heard = {
   time: string;
 };
 
+export type Group = { cluster: string; host: string; group: string; state: InstanceState; time: string };
+
+export type Bfd = {
+  cluster: string;
+  host: string;
+  session: string;
+  peer: string;
+  state: "up" | "down" | "unknown";
+  detection_seconds: number | null;
+  time: string;
+};
+
 export type HA = {
   instances: Instance[];
+  groups: Group[];
+  bfd: Bfd[];
   vips: Vip[];
   proxies: Proxy[];
   transitions: Event[];

@@ -10,7 +10,7 @@ import { hostPath } from "../kit/path";
 type Props = { events: Event[]; label: string; empty: ReactNode; withHost?: boolean; withKind?: boolean; main?: boolean; epoch?: string };
 
 const known = new Set([
-  "vrrp_transition", "vip_taken", "vip_released", "server_up", "server_down", "proxy_started", "proxy_stopped",
+  "vrrp_transition", "vip_taken", "vip_released", "vip_conflict", "vip_conflict_ended", "server_up", "server_down", "proxy_started", "proxy_stopped",
   "track_changed", "config_reloaded", "host_joined", "host_lost", "aggregator_lost",
 ]);
 

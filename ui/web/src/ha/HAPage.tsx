@@ -1,29 +1,32 @@
 // Failover: who holds which address, what each virtual router and proxy is, and what changed before.
 import "./ha.css";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
 import { useHA } from "../api/queries";
 import type { HA } from "../api/types";
-import { EventTable } from "../events/EventTable";
+import { useParam } from "../kit/address";
 import { Empty, Loaded, Page, Section } from "../kit/Page";
 import type { Tone } from "../kit/state";
+import { BfdTable } from "./BfdTable";
+import { GroupTable } from "./GroupTable";
 import { HeardTable } from "./HeardTable";
 import { InstanceTable } from "./InstanceTable";
 import { ProxyList } from "./ProxyList";
 import { Snippet } from "./Snippet";
+import { Transitions } from "./Transitions";
 import { VipTable } from "./VipTable";
 
 export function HAPage() {
   const { t } = useTranslation();
-  const ha = useHA();
+  const [instance, choose] = useParam("instance");
+  const ha = useHA(instance);
   return (
     <Page title={t("nav.ha")} name={t("nav.ha")} side={ha.data && <Sums ha={ha.data} />}>
-      <Loaded query={ha} rows={10}>{(data) => <Picture ha={data} />}</Loaded>
+      <Loaded query={ha} rows={10}>{(data) => <Picture ha={data} instance={instance} choose={choose} />}</Loaded>
     </Page>
   );
 }
 
-function Picture({ ha }: { ha: HA }) {
+function Picture({ ha, instance, choose }: { ha: HA; instance: string; choose: (instance: string) => void }) {
   const { t } = useTranslation();
   // A host without instances has no addresses either: the table of instances says then what to do.
   const bare = ha.vips.length === 0 && ha.instances.length === 0;
@@ -37,12 +40,24 @@ function Picture({ ha }: { ha: HA }) {
       <Section title={t("ha.instances")} side={t("ha.instancesSide")} id="instances">
         <InstanceTable instances={ha.instances} />
       </Section>
+      {(ha.groups.length > 0 || ha.bfd.length > 0) && (
+        <div className="kw-ha-pair">
+          {ha.groups.length > 0 && (
+            <Section title={t("ha.groups")} id="groups">
+              <GroupTable groups={ha.groups} instances={ha.instances} />
+            </Section>
+          )}
+          {ha.bfd.length > 0 && (
+            <Section title={t("ha.bfd")} side={t("ha.bfdSide")} id="bfd">
+              <BfdTable sessions={ha.bfd} />
+            </Section>
+          )}
+        </div>
+      )}
       <Section title={t("ha.proxies")} id="proxies">
         <ProxyList proxies={ha.proxies} />
       </Section>
-      <Section title={t("ha.transitions")} side={<Link to="/events?q=kind:vrrp_*,vip_*,server_*,proxy_*">{t("overview.toEvents")}</Link>} id="transitions">
-        <EventTable events={ha.transitions} label={t("ha.transitions")} empty={<Empty>{t("ha.noTransitions")}</Empty>} />
-      </Section>
+      <Transitions ha={ha} instance={instance} choose={choose} />
       <Section title={t("ha.heard")} side={t("ha.heardSide")} id="heard">
         <HeardTable heard={ha.heard} />
       </Section>

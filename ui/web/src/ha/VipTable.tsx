@@ -35,9 +35,12 @@ function Holders({ vip }: { vip: Vip }) {
       {vip.holders.map((holder, i) => (
         <span key={holder.host}>
           {i > 0 && ", "}
-          <Link to={hostPath(vip.cluster, holder.host)}>{holder.host}</Link>
+          <Link to={hostPath(vip.cluster, holder.host)} data-tone={vip.state === "conflict" ? "critical" : undefined}>{holder.host}</Link>
         </span>
       ))}
+      {vip.holders.length === 1 && vip.seen_by.length > 0 && (
+        <span data-tone="critical" title={t("ha.seenBy", { hosts: vip.seen_by.join(", ") })}>, {t("ha.anotherHost")}</span>
+      )}
     </>
   );
 }
