@@ -143,6 +143,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return ended(base, a.notifier.Run(base)) })
 	group.Go(func() error { return ended(base, a.testament.Run(base, a.alive)) })
 	a.keep(base, func(err error) { a.opt.Log.Error("BFD does not run", "err", err) }, a.bfd.Run)
+	a.keep(base, func(err error) { a.opt.Log.Error("addresses are not watched for a second", "err", err) },
+		func(ctx context.Context) error { return link.WatchRemoved(ctx, a.addressRemoved) })
 	if err := a.begin(ctx); err != nil {
 		a.end()
 		endBase()

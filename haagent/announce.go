@@ -31,6 +31,9 @@ func (i *instance) announceOne(a netip.Addr) error {
 	if err != nil {
 		return err
 	}
+	if i.vmac != nil {
+		announcer = i.vmac.announcer
+	}
 	i.announced.Add(1)
 	return announcer.Announce(a)
 }
@@ -89,8 +92,8 @@ func (i *instance) holds() bool {
 // the announcement is passed on to it for as long as it lingers.
 func (i *instance) succeed(s *vrrp.State, a vrrp.Succeed) {
 	relay := i.port.forwards()
-	if relay == nil || i.firewall == nil {
-		return
+	if relay == nil || i.firewall == nil || i.vmac != nil {
+		return // with a virtual MAC address the clients' segments go where it was heard last
 	}
 	if !a.Now {
 		i.check("cannot prepare a handover", relay.Prepare(a.From))

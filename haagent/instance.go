@@ -26,11 +26,15 @@ type instance struct {
 	port  *port
 	addrs *link.Addresses
 	stop  context.CancelFunc // of what it has besides its unit
+	vmac  *vmac              // nil: the addresses are held on the interface itself
 
 	config  conf.Instance // of the unit alone, as all up to mu
 	group   string
 	message []byte
 	spacer  *spacer
+
+	restored   int       // times that another program took addresses off
+	restoredAt time.Time // of the last that was told
 
 	announced atomic.Uint64
 	refused   [64]atomic.Uint64 // packets that could not be advertisements, by vrrp.Drop
@@ -92,6 +96,9 @@ func wanted(c *conf.Instance) []conf.Address { return slices.Concat(c.Addresses,
 
 // place is the interface on which the addresses are held.
 func (i *instance) place() string {
+	if i.vmac != nil {
+		return i.vmac.name
+	}
 	return i.config.Interface
 }
 
@@ -120,6 +127,9 @@ func (i *instance) do(s *vrrp.State, a vrrp.Action, now time.Time) {
 // send advertises to the group or to each peer.
 func (i *instance) send(s *vrrp.State, priority uint8) {
 	conn, _, err := i.port.sockets()
+	if i.vmac != nil && err == nil {
+		conn, err = i.vmac.conn, i.vmac.raise(i.addrs)
+	}
 	advert := s.Config.Advert(priority)
 	for _, dst := range s.Config.Destinations() {
 		if err != nil {
@@ -164,12 +174,37 @@ func (i *instance) renew(now time.Time) {
 	i.tellAddresses(now, metric.EventVIPTaken, "taken", taken)
 }
 
+// restore puts back the addresses that somebody else took off.
+func (i *instance) restore(now time.Time) {
+	present, err := i.addrs.Present(i.place(), i.held)
+	if err != nil {
+		i.failed("cannot tell which addresses are there", err)
+		return
+	}
+	gone := without(i.held, present)
+	if len(gone) == 0 {
+		return
+	}
+	i.check("cannot put the addresses back", i.addrs.Hold(i.place(), gone))
+	i.announce(1)
+	i.restored++
+	if i.restored == 1 || now.Sub(i.restoredAt) > time.Minute {
+		i.restoredAt = now
+		for _, p := range gone {
+			i.journal.add(now, "vip_restored", fmt.Sprintf("%s: another program took %s off %s, it is back (%d times since the start)", i.name, p.Addr(), i.place(), i.restored), i.labels("vip", p.Addr().String()))
+		}
+	}
+}
+
 func (i *instance) releaseAll(s *vrrp.State, now time.Time) {
 	i.check("cannot remove the routing rules", i.addrs.DelRules(i.config.Rules))
 	i.check("cannot remove the routes", i.addrs.DelRoutes(i.place(), i.config.Routes))
 	i.letGo(slices.Concat(i.held, without(wanted(&i.config), i.held)), now)
 	if i.firewall != nil && !i.config.Accept {
 		i.check("cannot open the addresses", i.firewall.SetNoAccept(hostsOf(wanted(&i.config)), false))
+	}
+	if i.vmac != nil {
+		i.check("cannot put the interface of the virtual MAC address down", i.vmac.lower(i.addrs))
 	}
 	i.leaveWill(s)
 }

@@ -23,6 +23,11 @@ func (a *Agent) newInstance(c conf.Instance, uses []conf.TrackUse, addrs *link.A
 	if err := addrs.Prepare(c.Interface); err != nil {
 		return nil, err
 	}
+	if c.VirtualMAC {
+		if i.vmac, err = openVMAC(addrs, &c, p.key.family, p.key.group, p.deliver); err != nil {
+			return nil, err
+		}
+	}
 	// What a predecessor left that the sweep could not know for ours. The owner's are its own.
 	if c.Priority != vrrp.PriorityOwner {
 		if err := addrs.Release(i.place(), wanted(&c)); err != nil {
@@ -54,6 +59,11 @@ func (a *Agent) start(u *unit, i *instance) {
 	var ctx context.Context
 	ctx, i.stop = context.WithCancel(a.ctx)
 	a.group.Go(func() error { i.spacer.run(ctx, i); return nil })
+	if every := i.config.Duplicates; every > 0 {
+		a.keep(ctx, func(err error) { i.failed("cannot ask whether another host has the addresses", err) }, func(ctx context.Context) error {
+			return link.WatchDuplicates(ctx, i.place(), every, i.holding, i.duplicate)
+		})
+	}
 }
 
 // retired ends what start has started, when the instance itself has ended.
@@ -61,6 +71,9 @@ func (u *unit) retired(i *instance) {
 	i.port.unlisten(u, i)
 	if i.stop != nil {
 		i.stop()
+	}
+	if i.vmac != nil {
+		i.check("cannot remove the interface of the virtual MAC address", i.vmac.close(i.addrs))
 	}
 }
 

@@ -45,7 +45,7 @@ type unit struct {
 // input is for one member; what it is may have to be found out when its turn comes.
 type input struct {
 	member *instance
-	made   func() vrrp.Input
+	made   func() vrrp.Input // nil of it: there is no step to take
 }
 
 type packet struct {
@@ -110,7 +110,9 @@ func (u *unit) run() {
 		case p := <-u.packets:
 			u.step(p.member, vrrp.Received{Packet: p.Packet})
 		case in := <-u.in:
-			u.step(in.member, in.made())
+			if made := in.made(); made != nil {
+				u.step(in.member, made)
+			}
 		case <-renew.C:
 			u.renew()
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -58,7 +59,28 @@ func (a *Agent) linkChanged(ifname string, s link.Status) {
 		p.follow(s)
 	}
 	for _, r := range told {
-		r.tell(r.member, linkInput(r.member, s))
+		r.tellMade(r.member, func() vrrp.Input {
+			r.member.remakeVMAC()
+			return linkInput(r.member, s)
+		})
+	}
+}
+
+// addressRemoved has instances look whether it was one of theirs that somebody took off: it comes back at once. An
+// invalid address may be any.
+func (a *Agent) addressRemoved(addr netip.Addr) {
+	a.mu.Lock()
+	told := a.on(func(i *instance) bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return !addr.IsValid() && len(i.held) > 0 || slices.ContainsFunc(i.held, func(p conf.Address) bool { return p.Addr() == addr })
+	})
+	a.mu.Unlock()
+	for _, r := range told {
+		r.tellMade(r.member, func() vrrp.Input {
+			r.member.restore(time.Now())
+			return nil
+		})
 	}
 }
 

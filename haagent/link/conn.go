@@ -66,11 +66,24 @@ func Open(ifname string, family vrrp.Family, group netip.Addr) (*Conn, error) {
 	})
 }
 
-// OpenSender is Open for sending alone: what comes in is dropped by the kernel.
-func OpenSender(ifname string, family vrrp.Family) (*Conn, error) {
-	return open(ifname, family, func(_ *Conn, fd int) error {
-		nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
-		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
+// OpenVirtual is Open for an interface with a virtual router's hardware address. It hears only what comes from that
+// same address on another host: the kernel keeps this from the interface beneath, and gives everything else to both.
+func OpenVirtual(ifname string, family vrrp.Family, group netip.Addr, vrid uint8) (*Conn, error) {
+	mac := VirtualMAC(family, vrid)
+	return open(ifname, family, func(c *Conn, fd int) error {
+		const source = 0xffe00000 + 6 // SKF_LL_OFF and the place of the source in an Ethernet header
+		program := []unix.SockFilter{
+			{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: source},
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: binary.BigEndian.Uint32(mac), Jf: 3},
+			{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: source + 4},
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(binary.BigEndian.Uint16(mac[4:])), Jf: 1},
+			{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
+			{Code: unix.BPF_RET | unix.BPF_K},
+		}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}); err != nil {
+			return err
+		}
+		return c.join(fd, group)
 	})
 }
 

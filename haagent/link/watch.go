@@ -65,16 +65,11 @@ type bell struct {
 }
 
 func openBell() (*bell, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	file, err := subscribe(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
 	if err != nil {
-		return nil, privilege(fmt.Errorf("cannot open netlink: %w", err))
+		return nil, err
 	}
-	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
-		unix.Close(fd)
-		return nil, privilege(fmt.Errorf("cannot subscribe to the news of interfaces: %w", err))
-	}
-	return &bell{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}, nil
+	return &bell{file: file, buf: make([]byte, 64<<10)}, nil
 }
 
 // wait returns when there is news, when the kernel had to drop some, or after resync.

@@ -34,9 +34,7 @@ func (g *group) step(i int, in Input) {
 	for _, a := range actions {
 		g.out = append(g.out, MemberAction{i, a})
 	}
-	if len(g.states) > 1 {
-		g.align(i, before)
-	}
+	g.align(i, before)
 }
 
 // align takes the other members along with one that has changed.
