@@ -30,6 +30,7 @@ type instance struct {
 
 	config  conf.Instance // of the unit alone, as all up to mu
 	group   string
+	native  []conf.Address // the owner's own, there before
 	message []byte
 	spacer  *spacer
 
@@ -162,11 +163,12 @@ func (i *instance) check(what string, err error) {
 
 // renew takes the addresses or renews their leases, and tells those that are new.
 func (i *instance) renew(now time.Time) {
-	want := wanted(&i.config)
+	want := without(wanted(&i.config), i.native)
 	if err := i.addrs.Hold(i.place(), want); err != nil {
 		i.failed("cannot hold the addresses", err)
 		return
 	}
+	want = wanted(&i.config)
 	taken := without(want, i.held)
 	i.mu.Lock()
 	i.held = append(slices.Clip(i.held), taken...)
@@ -181,7 +183,7 @@ func (i *instance) restore(now time.Time) {
 		i.failed("cannot tell which addresses are there", err)
 		return
 	}
-	gone := without(i.held, present)
+	gone := without(without(i.held, present), i.native)
 	if len(gone) == 0 {
 		return
 	}
@@ -197,6 +199,9 @@ func (i *instance) restore(now time.Time) {
 }
 
 func (i *instance) releaseAll(s *vrrp.State, now time.Time) {
+	if relay := i.port.forwards(); relay != nil {
+		relay.End()
+	}
 	i.check("cannot remove the routing rules", i.addrs.DelRules(i.config.Rules))
 	i.check("cannot remove the routes", i.addrs.DelRoutes(i.place(), i.config.Routes))
 	i.letGo(slices.Concat(i.held, without(wanted(&i.config), i.held)), now)
@@ -213,7 +218,7 @@ func (i *instance) letGo(addrs []conf.Address, now time.Time) {
 	if len(addrs) == 0 {
 		return
 	}
-	if err := i.addrs.Release(i.place(), addrs); err != nil {
+	if err := i.addrs.Release(i.place(), without(addrs, i.native)); err != nil {
 		i.failed("cannot release the addresses, their leases end by themselves", err)
 	}
 	released := without(i.held, without(i.held, addrs))
@@ -233,7 +238,7 @@ func (i *instance) leaveWill(s *vrrp.State) {
 				Source: s.Source, Dest: dst, TTL: vrrp.TTL, Times: 2, Payload: advert.Append(nil, s.Source, dst, s.Config.Checksum),
 			})
 		}
-		for _, a := range i.held {
+		for _, a := range without(i.held, i.native) {
 			will.Addresses = append(will.Addresses, testament.Held{Interface: a.Device, Prefix: a.Prefix})
 		}
 	}

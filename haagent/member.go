@@ -20,7 +20,7 @@ func (a *Agent) newInstance(c conf.Instance, uses []conf.TrackUse, addrs *link.A
 	i := &instance{shared: &a.shared, name: c.Name, vrid: uint8(c.VRID), port: p, addrs: addrs, spacer: &spacer{next: make(chan announcement, 1)}}
 	i.setUses(uses)
 	i.configure(c)
-	if err := addrs.Prepare(c.Interface); err != nil {
+	if err := addrs.Prepare(devices(&c)...); err != nil {
 		return nil, err
 	}
 	if c.VirtualMAC {
@@ -28,13 +28,25 @@ func (a *Agent) newInstance(c conf.Instance, uses []conf.TrackUse, addrs *link.A
 			return nil, err
 		}
 	}
-	// What a predecessor left that the sweep could not know for ours. The owner's are its own.
-	if c.Priority != vrrp.PriorityOwner {
-		if err := addrs.Release(i.place(), wanted(&c)); err != nil {
-			return nil, err
+	// What was there before and is the owner's stays as it is; anybody else has no business with it, and what a
+	// predecessor left that the sweep could not know for ours goes.
+	if c.Priority == vrrp.PriorityOwner {
+		i.native, err = addrs.Present(i.place(), wanted(&c))
+	} else {
+		err = addrs.Release(i.place(), wanted(&c))
+	}
+	return i, err
+}
+
+// devices are the interfaces that an instance puts addresses on.
+func devices(c *conf.Instance) []string {
+	all := []string{c.Interface}
+	for _, p := range wanted(c) {
+		if p.Device != "" && !slices.Contains(all, p.Device) {
+			all = append(all, p.Device)
 		}
 	}
-	return i, nil
+	return all
 }
 
 // configure takes a new configuration. The unit calls it, or nobody drives the instance.
