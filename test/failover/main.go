@@ -19,7 +19,7 @@ import (
 // options are the flags.
 type options struct {
 	program, results, docs string
-	cases, modes           string
+	cases, modes, systems  string
 	trials                 int
 	slow, middle           int
 	minutes                float64
@@ -37,6 +37,7 @@ func main() {
 	flag.StringVar(&o.docs, "docs", "docs/failover.md", "file that -update writes the tables into")
 	flag.StringVar(&o.cases, "cases", "", "table: names of cases with commas between; empty: all")
 	flag.StringVar(&o.modes, "modes", "", "table: beginnings of names of modes with commas between; empty: all")
+	flag.StringVar(&o.systems, "systems", "", "table: keepwatch or keepalived; empty: both in turn")
 	flag.IntVar(&o.trials, "trials", 20, "table: trials of each case, mode and system")
 	flag.IntVar(&o.slow, "slow", 5, "table: segments at a time for intervals of a second, which idle mostly")
 	flag.IntVar(&o.middle, "middle", 2, "table: segments at a time for intervals of 100 ms; those of 10 ms run alone")
@@ -74,7 +75,12 @@ func run(ctx context.Context, o options, what string) error {
 	if o.program, err = filepath.Abs(o.program); err != nil {
 		return err
 	}
-	both := []system{&ours{o.program}, &keepalived{}}
+	var both []system
+	for _, sys := range []system{&ours{o.program}, &keepalived{}} {
+		if o.systems == "" || o.systems == sys.name() {
+			both = append(both, sys)
+		}
+	}
 	switch what {
 	case "table":
 		started := time.Now()
@@ -85,6 +91,17 @@ func run(ctx context.Context, o options, what string) error {
 		return show(o)
 	case "render":
 		return show(o)
+	case "quiet", "cost", "flood":
+		measure := map[string]func(context.Context, options, []system) (string, error){"quiet": quiet, "cost": cost, "flood": flood}[what]
+		text, err := measure(ctx, o, both)
+		if err != nil {
+			return err
+		}
+		fmt.Println(text)
+		if o.update {
+			return update(o.docs, what, text)
+		}
+		return nil
 	}
 	return fmt.Errorf("%q: want table, render, quiet, cost or flood; -help tells more", what)
 }
@@ -99,11 +116,18 @@ func show(o options) error {
 	for _, r := range all {
 		builds[r.Build] = true
 	}
+	repeated, late := 0, 0
+	for _, r := range all {
+		repeated += max(0, r.Tries-1)
+		if r.HoleMS > ms(tooLate) {
+			late++
+		}
+	}
 	if len(builds) > 1 {
 		fmt.Fprintf(os.Stderr, "failover: %s hold trials of %d different builds of the agent: remove the file for a fresh table\n", o.results, len(builds))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "`make bench-failover`: %s.\n\n", machine())
+	fmt.Fprintf(&b, "`make bench-failover`: %s. %d trials were repeated because the client itself was late by more than %s, %d stand although it was.\n\n", machine(), repeated, tooLate, late)
 	render(&b, all)
 	fmt.Print(b.String())
 	if o.update {

@@ -79,7 +79,16 @@ func (p *process) kill() error {
 	if !p.alive() {
 		return nil
 	}
-	killNow(tree(p.pid()))
+	pids := tree(p.pid())
+	for { // a parent may start another child until it is stopped
+		each(pids, syscall.SIGSTOP)
+		again := tree(p.pid())
+		if len(again) <= len(pids) {
+			break
+		}
+		pids = again
+	}
+	each(pids, syscall.SIGKILL)
 	return p.wait(10 * time.Second)
 }
 
@@ -127,12 +136,5 @@ func each(pids []int, s syscall.Signal) {
 // parent and no child sees the death of another and says farewell.
 func killNow(pids []int) {
 	each(pids, syscall.SIGSTOP)
-	for _, pid := range pids { // what a process started between the look and the stop
-		for _, late := range tree(pid) {
-			if !slices.Contains(pids, late) {
-				_ = syscall.Kill(late, syscall.SIGKILL)
-			}
-		}
-	}
 	each(pids, syscall.SIGKILL)
 }

@@ -151,6 +151,16 @@ func (o *ours) state(s *side) (string, error) {
 	if len(st.Instances) == 0 {
 		return "", errors.New("no instance yet")
 	}
+	for _, b := range st.BFD {
+		if !b.Up {
+			return "", fmt.Errorf("the BFD session is %s", b.State)
+		}
+	}
+	for _, t := range st.Tracks {
+		if !t.Up {
+			return "", fmt.Errorf("track %s is down: %s", t.Name, t.Detail)
+		}
+	}
 	found := ""
 	for _, i := range st.Instances {
 		if i.State == "backup" && (i.Master == nil || i.Master.Priority == 0) {

@@ -27,6 +27,7 @@ type result struct {
 	FreezeGapMS  float64 `json:"freeze_gap_ms,omitempty"` // while the agent stood still
 	FreezeFailed int     `json:"freeze_failed,omitempty"`
 
+	Tries int    `json:"tries"` // how often it was carried out: see tooLate
 	Build string `json:"build"` // of the agent
 }
 
