@@ -126,6 +126,9 @@ func indent(s string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")), "\n", "\n    ")
 }
 
+// agentComm is how the kernel calls the processes of the HA agent: the first 15 bytes of keepwatch-haagent.
+const agentComm = "keepwatch-haage"
+
 // killNode ends agent and proxy at once, as a crash of the node's software does.
 func (l *lab) killNode(host string) error {
 	l.mu.Lock()
@@ -134,8 +137,8 @@ func (l *lab) killNode(host string) error {
 	if p == nil || !p.alive() {
 		return fmt.Errorf("no agent runs on %s", host)
 	}
-	pids := named(host, "haproxy") // before the agent goes: its death takes the proxy along
-	p.kill()
+	pids := append(named(host, agentComm), named(host, "haproxy")...) // before the agent goes: its death takes the proxy along
+	p.kill()                                                          // the agent's parent first: it would carry out the agent's testament
 	for _, pid := range pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
