@@ -21,10 +21,10 @@ const (
 	fileResync = 10 * time.Second
 	// unwatched is how often a file is looked at whose folder cannot be watched, because it is not there mostly.
 	unwatched = time.Second
-	// making is how long an empty file may be in the making.
-	making = 10 * time.Millisecond
 	// calm is the least time between two looks.
 	calm = time.Millisecond
+	// making is how many looks an empty file may be in the making.
+	making = 20
 )
 
 // lookFile reads the number in a file.
@@ -55,6 +55,18 @@ func readNumber(path string) (f Finding, empty bool) {
 	return Finding{Up: true, Value: n, Detail: fmt.Sprintf("%s has %d", path, n)}, false
 }
 
+// settled reads until the file is not empty, for a bounded time: a shell empties a file before it writes to it, and
+// that is no fault.
+func settled(read func() (f Finding, empty bool), rest func()) Finding {
+	for looks := 1; ; looks++ {
+		f, empty := read()
+		if !empty || looks == making {
+			return f
+		}
+		rest()
+	}
+}
+
 func parseNumber(b []byte) (int, error) {
 	if len(b) > maxFile {
 		return 0, fmt.Errorf("more than %d bytes: want a number from -%d to %d", maxFile, maxNumber, maxNumber)
@@ -78,11 +90,7 @@ func watchFile(ctx context.Context, path string, t *teller) error {
 			continue
 		}
 		w.follow(ctx, func() {
-			f, empty := readNumber(path)
-			if empty {
-				rest(ctx, making)
-				f = lookFile(path)
-			}
+			f := settled(func() (Finding, bool) { return readNumber(path) }, func() { rest(ctx, calm) })
 			if ctx.Err() == nil {
 				t.tell(f)
 			}
