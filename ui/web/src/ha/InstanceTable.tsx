@@ -44,7 +44,7 @@ function useColumns(): Column<Instance>[] {
       { id: "state", header: t("column.state"), width: "minmax(124px, 0.9fr)", phone: "lead", sort: (i) => rank[i.state], cell: (i) => <How instance={i} /> },
       { id: "host", header: t("column.host"), width: "minmax(80px, 0.8fr)", phone: "title", sort: (i) => i.host, cell: (i) => <HostLink cluster={i.cluster} host={i.host} /> },
       { id: "instance", header: t("ha.instance"), width: "minmax(60px, 0.8fr)", phone: "title", sort: byInstance, cell: (i) => <Name instance={i} /> },
-      { id: "where", header: t("ha.where"), width: "minmax(160px, 1fr)", phone: "meta", sort: (i) => `${i.interface} ${i.vrid}`, cell: (i) => <Where instance={i} /> },
+      { id: "where", header: t("ha.where"), width: "minmax(150px, 1fr)", wrap: true, phone: "meta", sort: (i) => `${i.interface} ${i.vrid}`, cell: (i) => <Where instance={i} /> },
       { id: "vips", header: t("ha.vips"), width: "minmax(110px, 1fr)", phone: "hide", wrap: true, cell: (i) => <span className="kw-num">{i.vips.join(", ")}</span> },
       { id: "since", header: t("column.for"), width: "72px", right: true, phone: "side", sort: (i) => (i.since === null ? null : -Date.parse(i.since)), cell: (i) => <Lasting since={i.since} /> },
       { id: "priority", header: t("ha.priority"), width: "minmax(84px, 0.7fr)", right: true, wrap: true, phone: "meta", sort: (i) => i.priority, cell: (i) => <Priority instance={i} /> },
