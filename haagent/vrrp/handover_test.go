@@ -64,9 +64,9 @@ func TestHandover(t *testing.T) {
 	})
 	t.Run("a lowered priority is offered at once where asked", func(t *testing.T) {
 		s := master(t, tracks(Track{Name: "x", Weight: -150, Up: true}), func(c *Config) { c.Handover = true })
-		skew := Skew(3, 50, time.Second)
-		s.at(m, TrackChanged{Name: "x"}, "advert 0, advert 0, master→backup (track x is down: priority 200 to 50)", m+skew)
-		s.at(m+skew, Tick{}, "advert 50, take, announce, backup→master (nobody else took the addresses)", m+skew+time.Second)
+		wait := Skew(3, 50, time.Second) + linger
+		s.at(m, TrackChanged{Name: "x"}, "advert 0, advert 0, master→backup (track x is down: priority 200 to 50)", m+wait)
+		s.at(m+wait, Tick{}, "advert 50, take, announce, backup→master (nobody else took the addresses)", m+wait+time.Second)
 	})
 }
 

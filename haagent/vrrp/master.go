@@ -144,12 +144,13 @@ func (m *machine) release() {
 }
 
 // offer hands the addresses over and takes part in the election for them: whoever has the highest priority now
-// comes first.
+// comes first. This router still serves and has time: it waits a little longer than its skew, which is hardly more
+// than that of a successor of about the same priority, who may be late.
 func (m *machine) offer(reason string) {
 	m.farewell()
 	m.toBackup(reason, m.Config.Interval)
 	m.left = true
-	m.awaitMaster(m.Config.skew(m.Priority, m.Config.Interval))
+	m.awaitMaster(m.Config.skew(m.Priority, m.Config.Interval) + m.Config.linger())
 	m.releaseAt = m.downAt.Add(m.Config.linger())
 }
 
