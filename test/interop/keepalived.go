@@ -34,13 +34,19 @@ func kaWeb(settings string) string {
 // startKeepalived starts one with these blocks after its global_defs: vrrp_instance, vrrp_script and so on.
 func startKeepalived(t testing.TB, node *netnstest.Node, version int, blocks ...string) *keepalived {
 	t.Helper()
-	if _, err := exec.LookPath("keepalived"); err != nil {
-		t.Fatal("this test runs against the real thing: install Debian's package keepalived")
-	}
-	k := &keepalived{t: t, node: node, dir: shortDir(t)}
+	k := newKeepalived(t, node)
 	k.configure(version, blocks...)
 	k.start()
 	return k
+}
+
+// newKeepalived prepares one that has no configuration yet and has not started.
+func newKeepalived(t testing.TB, node *netnstest.Node) *keepalived {
+	t.Helper()
+	if _, err := exec.LookPath("keepalived"); err != nil {
+		t.Fatal("this test runs against the real thing: install Debian's package keepalived")
+	}
+	return &keepalived{t: t, node: node, dir: shortDir(t)}
 }
 
 // configure writes the file that the next start reads.
