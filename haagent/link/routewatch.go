@@ -127,8 +127,8 @@ func routeNews(b []byte, dest netip.Prefix) (news, again bool) {
 	return news, false
 }
 
-// isRoute compares a message's destination: struct rtmsg of linux/rtnetlink.h, then attributes. One that cannot be
-// read is looked up.
+// isRoute compares a message's destination: struct rtmsg of linux/rtnetlink.h, then attributes. A message that is too
+// short is looked up.
 func isRoute(m *syscall.NetlinkMessage, dest netip.Prefix) bool {
 	if len(m.Data) < unix.SizeofRtMsg {
 		return true
@@ -136,13 +136,9 @@ func isRoute(m *syscall.NetlinkMessage, dest netip.Prefix) bool {
 	if int(m.Data[1]) != dest.Bits() {
 		return false
 	}
-	attrs, err := syscall.ParseNetlinkRouteAttr(m)
-	if err != nil {
-		return true
-	}
-	for _, a := range attrs {
-		if a.Attr.Type == unix.RTA_DST {
-			ip, ok := netip.AddrFromSlice(a.Value)
+	for kind, value := range attributes(m.Data[unix.SizeofRtMsg:]) {
+		if kind == unix.RTA_DST {
+			ip, ok := netip.AddrFromSlice(value)
 			return !ok || ip == dest.Addr()
 		}
 	}
