@@ -24,7 +24,7 @@ func (m *machine) receive(h *Heard) {
 	switch {
 	case p.Poll:
 		m.answer()
-	case m.Phase != before:
+	case m.Phase != before, m.ripe():
 		m.transmit()
 	}
 }
@@ -90,4 +90,10 @@ func (m *machine) answer() {
 	p := m.packet()
 	p.Poll, p.Final = false, true
 	m.send(p)
+}
+
+// ripe tells whether the next packet may leave already: jitter leaves the choice. One that leaves when the peer's
+// comes spares the process a wake-up, and wake-ups are most of what a session costs.
+func (m *machine) ripe() bool {
+	return m.planned > 0 && !m.sendAt.IsZero() && !m.now.Before(m.sentAt.Add(shortest(m.planned)))
 }

@@ -128,7 +128,7 @@ func (s *State) quiet() bool {
 // jittered shortens an interval by chance, to 75 to 100 % of it, or to 75 to 90 % if a single lost packet ends the
 // session: RFC 5880 section 6.8.7.
 func (s *State) jittered(interval time.Duration) time.Duration {
-	least, span := interval/4*3, interval/4
+	least, span := shortest(interval), interval/4
 	if s.Config.Multiplier == 1 {
 		span = interval / 20 * 3
 	}
@@ -140,6 +140,9 @@ func (s *State) jittered(interval time.Duration) time.Duration {
 	high, _ := bits.Mul64(z^z>>31, uint64(span)+1)
 	return least + time.Duration(high)
 }
+
+// shortest is the least that jitter leaves of an interval.
+func shortest(interval time.Duration) time.Duration { return interval / 4 * 3 }
 
 // packet is what the session has to say at the moment.
 func (s *State) packet() Packet {

@@ -29,8 +29,8 @@ func kaConfig(ours, theirs, extra string) string {
 	return fmt.Sprintf(`bfd_instance ours {
  neighbor_ip %s
  source_ip %s
- min_tx 30
- min_rx 80
+ min_tx 200
+ min_rx 500
  multiplier 4
 %s}
 vrrp_instance web {
@@ -54,7 +54,7 @@ func TestKeepalived(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			n := netnstest.New(t)
 			us, them := n.Node("us", "10.7.0.1/24", "fd07::1/64"), n.Node("them", "10.7.0.2/24", "fd07::2/64")
-			c := peer("ka", f.theirs, 50*time.Millisecond)
+			c := peer("ka", f.theirs, 300*ms)
 			c.Source = netip.MustParseAddr(f.ours)
 			s := startSpeaker(t, us, c)
 			if e := s.await("ka", 1); e.Up || e.Detail != "no packet yet" {
@@ -69,7 +69,7 @@ func TestKeepalived(t *testing.T) {
 
 			k.killTree()
 			e := s.await("ka", 3)
-			if e.Up || e.Admin || e.Diag != bfd.DiagSilent || e.Detection < 200*time.Millisecond || e.Detection > 200*time.Millisecond+lateness {
+			if e.Up || e.Admin || e.Diag != bfd.DiagSilent || e.Detection < 1200*ms || e.Detection > 1200*ms+lateness {
 				t.Errorf("killed: event %+v", e)
 			}
 			k.start()
@@ -110,13 +110,27 @@ func TestKeepalived(t *testing.T) {
 	}
 }
 
-// agreed checks what the two sides negotiated: ours 50 ms and 3, keepalived's 30 ms, 80 ms and 4.
+// keepalived's own hop limit breaks RFC 5881: nothing of it is believed, and the status says why.
+func TestKeepalivedHopLimit(t *testing.T) {
+	n := netnstest.New(t)
+	us, them := n.Node("us", "fd07::1/64"), n.Node("them", "10.7.0.2/24", "fd07::2/64")
+	s := startSpeaker(t, us, peer("ka", "fd07::2", 300*ms))
+	startKeepalived(t, them, kaConfig("fd07::1", "fd07::2", ""))
+	s.await("ka", 1)
+	s.status("packets to be refused", func(r report) error {
+		if i := r.Sessions[0]; i.Dropped["ttl"] < 3 || i.Up || i.Received > 0 {
+			return fmt.Errorf("status %+v", i)
+		}
+		return nil
+	})
+}
+
+// agreed checks what the two sides negotiated: ours 300 ms and 3, keepalived's 200 ms, 500 ms and 4.
 func agreed(t *testing.T, s *speaker) {
 	t.Helper()
-	const ms = time.Millisecond
 	r := s.status("the intervals to be agreed upon", func(r report) error {
 		i := r.Sessions[0]
-		if i.TransmitInterval != 80*ms || i.ReceiveInterval != 50*ms || i.DetectionTime != 200*ms || i.RemoteState != "up" {
+		if i.TransmitInterval != 500*ms || i.ReceiveInterval != 300*ms || i.DetectionTime != 1200*ms || i.RemoteState != "up" {
 			return fmt.Errorf("they are %+v", i)
 		}
 		return nil

@@ -75,7 +75,8 @@ func (l *listener) take(fd, limit int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for range limit {
-		n, oobn, _, from, err := unix.Recvmsg(fd, l.packet[:], l.control[:], unix.MSG_DONTWAIT)
+		// That of x/sys asks the kernel for the socket's protocol with each packet.
+		n, oobn, _, from, err := syscall.Recvmsg(fd, l.packet[:], l.control[:], syscall.MSG_DONTWAIT)
 		if err != nil {
 			return errors.Is(err, unix.EINTR)
 		}
@@ -83,9 +84,9 @@ func (l *listener) take(fd, limit int) bool {
 		var dst netip.Addr
 		h.TTL, dst = control(l.control[:oobn])
 		switch from := from.(type) {
-		case *unix.SockaddrInet4:
+		case *syscall.SockaddrInet4:
 			l.set.route(netip.AddrFrom4(from.Addr), dst, 0, &h, time.Now())
-		case *unix.SockaddrInet6:
+		case *syscall.SockaddrInet6:
 			l.set.route(netip.AddrFrom16(from.Addr), dst, from.ZoneId, &h, time.Now())
 		}
 	}

@@ -34,7 +34,7 @@ type session struct {
 	to     unix.Sockaddr
 	buffer [bfd.Len]byte
 	timer  *time.Timer
-	armed  time.Time // when timer fires; zero: it does not
+	armed  time.Time // what timer is set for
 
 	seenMu    sync.Mutex // of what others may ask for
 	seen      bfd.State
@@ -145,14 +145,16 @@ func (n *session) step(in bfd.Input, now time.Time) bool {
 	return n.arm()
 }
 
-// arm sets the timer when it would fire too late. One that fires too early costs less than setting it for every
-// packet that moves the deadline.
+// arm sets the timer for the deadline: setting it anew costs less than being woken for one that has moved.
 func (n *session) arm() bool {
 	at, ok := n.state.Deadline()
-	if ok && (n.armed.IsZero() || at.Before(n.armed)) {
+	switch {
+	case !ok:
+		n.timer.Stop()
+	case !at.Equal(n.armed):
 		n.timer.Reset(time.Until(at))
-		n.armed = at
 	}
+	n.armed = at
 	return ok
 }
 

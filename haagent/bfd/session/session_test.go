@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"keepwatch/haagent/bfd"
-	"keepwatch/internal/conf"
 	"keepwatch/internal/netnstest"
 )
 
@@ -59,25 +57,25 @@ func anything(report) error { return nil }
 // A change of the configuration touches what changed and nothing else.
 func TestApply(t *testing.T) {
 	a, b := pair(t)
-	atB := startSpeaker(t, b, peer("four", "10.7.0.1", 50*ms), peer("six", "fd07::1", 50*ms), peer("local", linkLocal(t, a), 50*ms))
-	stays, local := peer("six", "fd07::2", 50*ms), peer("local", linkLocal(t, b), 50*ms)
-	atA := startSpeaker(t, a, peer("four", "10.7.0.2", 50*ms), stays)
+	atB := startSpeaker(t, b, peer("four", "10.7.0.1", 300*ms), peer("six", "fd07::1", 300*ms), peer("local", linkLocal(t, a), 300*ms))
+	stays, local := peer("six", "fd07::2", 300*ms), peer("local", linkLocal(t, b), 300*ms)
+	atA := startSpeaker(t, a, peer("four", "10.7.0.2", 300*ms), stays)
 	for _, name := range []string{"four", "six"} {
 		if e := atA.await(name, 2); !e.Up {
 			t.Errorf("event %+v", e)
 		}
 	}
-	before := atA.status("the first status", agree("six", 50*ms, 150*ms)).Sessions
+	before := atA.status("the first status", agree("six", 300*ms, 900*ms)).Sessions
 
-	changed := peer("four", "10.7.0.2", 20*ms)
+	changed := peer("four", "10.7.0.2", 200*ms)
 	changed.Multiplier = 5
 	atA.configure(changed, stays, local)
 	atA.Signal(syscall.SIGHUP)
 	if e := atA.await("local", 2); !e.Up {
 		t.Errorf("event %+v", e)
 	}
-	atB.status("the changed multiplier", agree("four", 50*ms, 250*ms))
-	after := atA.status("the changed session", agree("four", 50*ms, 150*ms)).Sessions
+	atB.status("the changed multiplier", agree("four", 300*ms, 1500*ms))
+	after := atA.status("the changed session", agree("four", 300*ms, 900*ms)).Sessions
 	for i := range before {
 		if before[i].LocalDiscriminator != after[i].LocalDiscriminator || before[i].SourcePort != after[i].SourcePort || !before[i].Since.Equal(after[i].Since) || before[i].Sent > after[i].Sent {
 			t.Errorf("session %+v became %+v", before[i], after[i])
@@ -125,15 +123,15 @@ func TestApply(t *testing.T) {
 // A cut wire is silence on both sides, and mends.
 func TestCut(t *testing.T) {
 	a, b := pair(t)
-	passive := peer("a", "10.7.0.1", 50*ms)
+	passive := peer("a", "10.7.0.1", 300*ms)
 	passive.Passive = true
-	atA, atB := startSpeaker(t, a, peer("b", "10.7.0.2", 10*ms)), startSpeaker(t, b, passive)
+	atA, atB := startSpeaker(t, a, peer("b", "10.7.0.2", 100*ms)), startSpeaker(t, b, passive)
 	atA.await("b", 2)
 	atB.await("a", 2)
-	atA.status("the agreed intervals", agree("b", 50*ms, 150*ms))
+	atA.status("the agreed intervals", agree("b", 300*ms, 900*ms))
 	b.SetPort(false)
 	for _, e := range []Event{atA.await("b", 3), atB.await("a", 3)} {
-		if e.Up || e.Admin || e.Diag != bfd.DiagSilent || e.Detection < 150*ms || e.Detection > 150*ms+lateness {
+		if e.Up || e.Admin || e.Diag != bfd.DiagSilent || e.Detection < 900*ms || e.Detection > 900*ms+lateness {
 			t.Errorf("event %+v", e)
 		}
 	}
@@ -150,7 +148,7 @@ func TestCut(t *testing.T) {
 // A process that stood still does not take its own lateness for the peer's death, although the peer has given it up.
 func TestFrozen(t *testing.T) {
 	a, b := pair(t)
-	atA, atB := startSpeaker(t, a, peer("b", "10.7.0.2", 50*ms)), startSpeaker(t, b, peer("a", "10.7.0.1", 50*ms))
+	atA, atB := startSpeaker(t, a, peer("b", "10.7.0.2", 300*ms)), startSpeaker(t, b, peer("a", "10.7.0.1", 300*ms))
 	atA.await("b", 2)
 	atB.await("a", 2)
 	atA.Signal(syscall.SIGSTOP)
@@ -175,8 +173,8 @@ func TestFrozen(t *testing.T) {
 func TestHostile(t *testing.T) {
 	n := netnstest.New(t)
 	us, them, third := n.Node("us", "10.7.0.1/24"), n.Node("them", "10.7.0.2/24"), n.Node("third", "10.7.0.3/24")
-	s := startSpeaker(t, us, peer("them", "10.7.0.2", 200*ms))
-	s2 := startSpeaker(t, them, peer("us", "10.7.0.1", 200*ms))
+	s := startSpeaker(t, us, peer("them", "10.7.0.2", time.Second))
+	s2 := startSpeaker(t, them, peer("us", "10.7.0.1", time.Second))
 	s.await("them", 2)
 	s2.await("us", 2)
 	unknown := bfd.Packet{Phase: bfd.AdminDown, Multiplier: 3, My: 1, Your: 0xffffffff}
@@ -243,95 +241,5 @@ func shoot(t *testing.T, from *netnstest.Node, ttl int, payloads ...[]byte) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// The port belongs to one program, and the other one says so.
-func TestPortTaken(t *testing.T) {
-	a, _ := pair(t)
-	first := startSpeaker(t, a, peer("b", "10.7.0.2", 50*ms))
-	first.await("b", 1)
-	second := startSpeaker(t, a, peer("b", "10.7.0.2", 50*ms))
-	if err := second.Wait(); err == nil || !strings.Contains(second.Output(), "another program has UDP port 3784") {
-		t.Errorf("it ended with %v:\n%s", err, second.Output())
-	}
-	first.end()
-}
-
-// An address that no route leads to is an error in the status, not the end.
-func TestUnreachable(t *testing.T) {
-	a, _ := pair(t)
-	s := startSpeaker(t, a, peer("far", "192.0.2.1", 50*ms), peer("gone", "fe80::1%eth7", 50*ms))
-	s.await("far", 1)
-	s.await("gone", 1)
-	s.status("errors", func(r report) error {
-		for _, i := range r.Sessions {
-			if i.SendErrors == 0 || !strings.Contains(i.LastError, "cannot send to") {
-				return fmt.Errorf("status %+v", i)
-			}
-		}
-		return nil
-	})
-	a.IP("route", "add", "192.0.2.0/24", "via", "10.7.0.2")
-	s.status("the error to go", func(r report) error {
-		if r.Sessions[0].LastError != "" {
-			return fmt.Errorf("status %+v", r.Sessions[0])
-		}
-		return nil
-	})
-	s.end()
-}
-
-func TestCheck(t *testing.T) {
-	good := peer("b", "10.7.0.2", 50*ms)
-	with := func(change func(*conf.BFDSession)) conf.BFDSession {
-		c := good
-		change(&c)
-		return c
-	}
-	for _, c := range []struct {
-		name     string
-		sessions []conf.BFDSession
-		want     string
-	}{
-		{"none", nil, ""},
-		{"two", []conf.BFDSession{good, peer("c", "10.7.0.3", ms)}, ""},
-		{"one peer by two ways", []conf.BFDSession{
-			with(func(c *conf.BFDSession) { c.Source = netip.MustParseAddr("10.7.0.1") }),
-			with(func(c *conf.BFDSession) { c.Name, c.Source = "c", netip.MustParseAddr("10.7.0.9") })}, ""},
-		{"same name", []conf.BFDSession{good, peer("b", "10.7.0.3", ms)}, "twice"},
-		{"same peer", []conf.BFDSession{good, peer("c", "10.7.0.2", ms)}, "same peer"},
-		{"same peer, one by any way", []conf.BFDSession{good, with(func(c *conf.BFDSession) { c.Name, c.Source = "c", netip.MustParseAddr("10.7.0.9") })}, "same peer"},
-		{"no peer", []conf.BFDSession{with(func(c *conf.BFDSession) { c.Peer = netip.Addr{} })}, "want a peer"},
-		{"two families", []conf.BFDSession{with(func(c *conf.BFDSession) { c.Source = netip.MustParseAddr("fd07::1") })}, "of its family"},
-		{"no interval", []conf.BFDSession{with(func(c *conf.BFDSession) { c.Interval = 0 })}, "interval"},
-		{"multiplier", []conf.BFDSession{with(func(c *conf.BFDSession) { c.Multiplier = 256 })}, "multiplier"},
-	} {
-		_, err := New(Options{Sessions: c.sessions, Changed: func(Event) {}})
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.want)
-		}
-	}
-	if _, err := New(Options{}); err == nil {
-		t.Error("nobody is told, and nobody complains")
-	}
-}
-
-// Before Run and after it, Apply remembers what is wanted.
-func TestApplyAtRest(t *testing.T) {
-	s, err := New(Options{Changed: func(Event) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Apply([]conf.BFDSession{peer("b", "10.7.0.2", 0)}); err == nil {
-		t.Error("a bad session is taken")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Run(ctx); err != nil || len(s.Status()) != 0 {
-		t.Errorf("%v, %+v", err, s.Status())
-	}
-	if err := s.Apply(nil); err != nil {
-		t.Error(err)
 	}
 }
