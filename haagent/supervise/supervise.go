@@ -22,6 +22,8 @@ const (
 	FirstSilence = 10 * time.Second
 	// StopTime is how long a child may take to leave, a handover included, before it is killed.
 	StopTime = 30 * time.Second
+	// LongestPause is the longest before a child that died is started again.
+	LongestPause = 5 * time.Second
 )
 
 // Options say what to run.
@@ -81,9 +83,9 @@ func Run(ctx context.Context, opt Options) error {
 
 // backOff is the pause before the next start, after a child that lived so long.
 func backOff(last, lived time.Duration) time.Duration {
-	const first, longest, healthy = 100 * time.Millisecond, 5 * time.Second, time.Minute
+	const first, healthy = 100 * time.Millisecond, time.Minute
 	if last == 0 || lived >= healthy {
 		return first
 	}
-	return min(2*last, longest)
+	return min(2*last, LongestPause)
 }
