@@ -19,7 +19,8 @@ const (
 	maxFiles   = 1000    // files, included ones with them
 	maxDepth   = 8       // files that include each other
 	maxLines   = 100_000 // lines, after definitions and sequences are written out
-	maxSteps   = 200_000 // definitions and sequences written out
+	maxWork    = 1 << 25 // bytes of lines that definitions and sequences are written out in
+	maxName    = 100     // bytes of a definition's name
 	maxLine    = 1 << 14 // bytes of a line after its definitions are written out
 	maxNesting = 16      // blocks within blocks
 	maxNotes   = 1000
@@ -99,7 +100,7 @@ func Import(file string, data []byte, o Options) Result {
 	n := &notes{seen: make(map[Note]bool)}
 	s := source{options: o, notes: n, definitions: predefined(o)}
 	s.file(file, data, 0)
-	t := translator{options: o, notes: n, comments: make(map[string]string), out: conf.Default().HAAgent}
+	t := translator{file: file, options: o, notes: n, comments: make(map[string]string), out: conf.Default().HAAgent}
 	t.configuration(parse(s.out, n))
 	config, comments := sieve(t)
 	return Result{Config: config, Comments: comments, Notes: n.sorted(s.order)}

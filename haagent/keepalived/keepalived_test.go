@@ -151,8 +151,8 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%s: got notes %.500v, want %q", name, r.Notes, want)
 	}
 	f("size", strings.Repeat("#", MaxFile+1), "k.conf: mistake: the file is larger than 1048576 bytes")
-	f("lines", strings.Repeat("\n", 7)+strings.Repeat("a\n", maxLines+1), "k.conf:100008: mistake: more than 100000 lines")
-	f("sequence", "~SEQ(A,1,90000) ~SEQ(B,1,90000) $A\n", "k.conf:1: mistake: more than 100000 lines")
+	f("lines", strings.Repeat("\n", 7)+strings.Repeat("a\n", maxLines+1), "k.conf:100008: mistake: more than 100000 lines, or too many definitions")
+	f("sequence", "~SEQ(A,1,90000) ~SEQ(B,1,90000) $A\n", "k.conf:1: mistake: more than 100000 lines, or too many definitions")
 	f("definitions that grow", "$A=${B}${B}\n$B=${C}${C}\n$C=${A}${A}\n$A\n", "k.conf:4: mistake: a line of more than 16384 bytes")
 	f("definition of itself", "$A=$A\n$A\n", "k.conf:2: mistake: a line of more than 16384 bytes, or definitions")
 	f("nesting", strings.Repeat("a {\n", 1000), "mistake: more than 16 blocks within each other")

@@ -50,14 +50,9 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 			rest = append(rest, w)
 		case w == "inet" || w == "inet6" || w == "unicast" || w == "no_track" || w == "append" || w == "prepend" || w == "add":
 		case slices.Contains(routeWords, w):
-			if (w == "via" || w == "gw") && (value == "inet" || value == "inet6") && i+2 < len(words) {
+			if t.skipped(k, w, value) && i+2 < len(words) {
 				i++
 				value = words[i+1]
-			}
-			if w == "mtu" && value == "lock" && i+2 < len(words) {
-				i++
-				value = words[i+1]
-				t.notes.add(k.at, Missing, "route: lock is left out")
 			}
 			rest = append(rest, strings.Replace(w, "gw", "via", 1), value)
 			i++
@@ -80,6 +75,15 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 		return r, false
 	}
 	return r, true
+}
+
+// skipped reports whether a word between an option and its value is passed over: a gateway's family, or lock.
+func (t *translator) skipped(k *statement, option, word string) bool {
+	if option == "mtu" && word == "lock" {
+		t.notes.add(k.at, Missing, "route: lock is left out")
+		return true
+	}
+	return (option == "via" || option == "gw") && (word == "inet" || word == "inet6")
 }
 
 // ruleList translates the lines of virtual_rules and static_rules.

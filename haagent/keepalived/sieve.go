@@ -24,7 +24,7 @@ func sieve(t translator) (conf.HAAgent, map[string]string) {
 			break
 		}
 	}
-	t.notes.add(Place{}, Mistake, "nothing is imported: too much of it is wrong")
+	t.notes.add(Place{File: t.file}, Mistake, "nothing is imported: too much of it is wrong")
 	return conf.Default().HAAgent, nil
 }
 
@@ -127,7 +127,7 @@ func (t *translator) dropOne(list string, at int, rest, text string) bool {
 	default:
 		return false
 	}
-	t.notes.add(Place{}, Mistake, "%s: %s: it is left out", list, text)
+	t.notes.add(Place{File: t.file}, Mistake, "%s: %s: it is left out", list, text)
 	return true
 }
 
@@ -151,6 +151,8 @@ func (t *translator) dropPart(v *instance, rest, text string) bool {
 		n.Notify = conf.Notify{}
 	case list == "multicast_group":
 		n.MulticastGroup = conf.Instance{}.MulticastGroup
+	case list == "source":
+		n.Source = conf.Instance{}.Source
 	case list == "virtual_mac_name":
 		n.VirtualMACName = ""
 	default:

@@ -23,7 +23,7 @@ type source struct {
 	out         []line
 	order       []string // files in the order they were opened in
 	files       int
-	steps       int
+	work        int // bytes, in the sense of maxWork
 	full        bool
 }
 
@@ -181,8 +181,8 @@ func (s *source) define(at Place, name, value string) {
 
 // line writes out one line; what comes of it may be several, and conditions and definitions again.
 func (s *source) line(text string, at Place, depth int) {
-	if s.steps++; s.steps > maxSteps || len(s.out) >= maxLines {
-		s.stop(at, "more than %d lines", maxLines)
+	if s.work += len(text) + 16; s.work > maxWork || len(s.out) >= maxLines {
+		s.stop(at, "more than %d lines, or too many definitions", maxLines)
 	}
 	if depth > 100 || len(text) > maxLine {
 		s.stop(at, "a line of more than %d bytes, or definitions that name each other", maxLine)
@@ -223,15 +223,21 @@ func (s *source) substitute(text string, at Place) (before, value, after string,
 		}
 		rest := text[i+1:]
 		if inner, ok := strings.CutPrefix(rest, "{"); ok {
-			name, after, ok := strings.Cut(inner, "}")
-			if value, defined := s.value(name, at); ok && defined {
-				return text[:i], value, after, true
+			end := strings.IndexByte(inner[:min(len(inner), maxName)], '}')
+			if end < 0 {
+				continue
+			}
+			if value, defined := s.value(inner[:end], at); defined {
+				return text[:i], value, inner[end+1:], true
 			}
 			continue
 		}
-		end := strings.IndexAny(rest, " \t")
-		if end < 0 {
-			end = len(rest)
+		end := 0
+		for end < min(len(rest), maxName) && !blank(rest[end]) && rest[end] != '$' {
+			end++
+		}
+		if end < len(rest) && !blank(rest[end]) {
+			continue
 		}
 		if value, defined := s.value(rest[:end], at); defined {
 			return text[:i], value, rest[end:], true

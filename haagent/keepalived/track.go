@@ -215,8 +215,8 @@ func (t *translator) processKey(one *track, k *statement) {
 	}
 }
 
-// file translates a track_file. Its weight multiplies the number in the file, 1 by default.
-func (t *translator) file(s *statement) {
+// trackFile translates a track_file. Its weight multiplies the number in the file, 1 by default.
+func (t *translator) trackFile(s *statement) {
 	if !t.needs(s) {
 		return
 	}

@@ -20,6 +20,7 @@ func (i *item[T]) comment(key, text string) {
 
 // translator holds what was read so far.
 type translator struct {
+	file      string // the first one
 	options   Options
 	notes     *notes
 	comments  map[string]string
@@ -79,7 +80,7 @@ func (t *translator) section(s *statement) {
 	case "vrrp_track_process":
 		t.process(s)
 	case "vrrp_track_file", "track_file":
-		t.file(s)
+		t.trackFile(s)
 	case "bfd_instance":
 		t.bfdInstance(s)
 	case "static_ipaddress":

@@ -47,6 +47,7 @@ func (k *checker) instance(at string, v *Instance, named haNames, seen instances
 		}
 	}
 	k.protocol(at, v, family)
+	k.sending(at, v, family)
 	k.virtualMAC(at, v, family, seen)
 	k.announce(at+".announce", &v.Announce)
 	k.tracksOf(at, v.Track, named.tracks)
@@ -83,7 +84,7 @@ func (k *checker) virtualMAC(at string, v *Instance, family string, seen instanc
 	seen.macvlans[name] = at
 }
 
-// protocol checks what the version and the way of sending allow.
+// protocol checks what the version allows.
 func (k *checker) protocol(at string, v *Instance, family string) {
 	switch v.Version {
 	case 3:
@@ -103,6 +104,13 @@ func (k *checker) protocol(at string, v *Instance, family string) {
 	default:
 		k.add(at+".version", "%d: want 2 or 3", v.Version)
 	}
+	if v.Strict && (len(v.Peers) > 0 || v.Password != "" || v.DownIntervals != 3) {
+		k.add(at+".strict", "true: want neither peers nor a password, and down_intervals: 3")
+	}
+}
+
+// sending checks where advertisements leave from and go to.
+func (k *checker) sending(at string, v *Instance, family string) {
 	mine := func(one string, a netip.Addr, what string, multicast bool) {
 		if a.IsUnspecified() || a.IsMulticast() != multicast || family != "" && a.Is4() != (family == "IPv4") {
 			k.add(one, "%s: want %s of the family of addresses", a, what)
@@ -135,9 +143,6 @@ func (k *checker) protocol(at string, v *Instance, family string) {
 	k.number(at+".min_ttl", v.MinTTL, 0, 255)
 	if v.MinTTL > 0 && len(v.Peers) == 0 {
 		k.add(at+".min_ttl", "%d: has an effect with peers only, multicast is always checked for 255", v.MinTTL)
-	}
-	if v.Strict && (len(v.Peers) > 0 || v.Password != "" || v.DownIntervals != 3) {
-		k.add(at+".strict", "true: want neither peers nor a password, and down_intervals: 3")
 	}
 }
 
