@@ -297,25 +297,5 @@ func (a *Agent) logEvents(ctx context.Context) error {
 // ProxySocket is the managed proxy's stats socket in a data folder.
 func ProxySocket(dataDir string) string { return filepath.Join(dataDir, proxy.StatsSocket) }
 
-// instances lists all. The caller holds mu, or is a reload.
-func (a *Agent) instances() (all []*instance) {
-	for _, u := range a.units {
-		all = append(all, u.members...)
-	}
-	return all
-}
-
-// unitOf finds the unit that drives an instance. The caller holds mu, or is a reload.
-func (a *Agent) unitOf(name string) (*unit, *instance) {
-	for _, u := range a.units {
-		for _, m := range u.members {
-			if m.name == name {
-				return u, m
-			}
-		}
-	}
-	return nil, nil
-}
-
 // family is an instance's.
 func (i *instance) family() vrrp.Family { return i.port.key.family }

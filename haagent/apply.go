@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -111,76 +110,6 @@ func (a *Agent) applyStatic(next conf.Static) error {
 
 func minus[T comparable](all, some []T) []T {
 	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return slices.Contains(some, t) })
-}
-
-func keyOf(c conf.Instance) portKey {
-	family := vrrp.FamilyOf(c.Addresses[0].Addr())
-	key := portKey{c.Interface, family, family.Group()}
-	if c.MulticastGroup.IsValid() {
-		key.group = c.MulticastGroup.WithZone("")
-	}
-	return key
-}
-
-// sameRouter reports whether an instance can go from one configuration to the other without leaving its phase.
-func sameRouter(a, b conf.Instance) bool {
-	return keyOf(a) == keyOf(b) && a.VRID == b.VRID && a.VirtualMAC == b.VirtualMAC && a.VirtualMACName == b.VirtualMACName && a.Duplicates == b.Duplicates
-}
-
-// plan is a unit as a configuration wants it.
-type plan struct {
-	group   *conf.SyncGroup // nil: a single router
-	members []conf.Instance
-}
-
-func plans(c conf.HAAgent) (all []plan) {
-	grouped := make(map[string]bool)
-	for i := range c.Groups {
-		p := plan{group: &c.Groups[i]}
-		for _, n := range c.Instances {
-			if slices.Contains(c.Groups[i].Members, n.Name) {
-				grouped[n.Name] = true
-				p.members = append(p.members, n)
-			}
-		}
-		all = append(all, p)
-	}
-	for _, n := range c.Instances {
-		if !grouped[n.Name] {
-			all = append(all, plan{members: []conf.Instance{n}})
-		}
-	}
-	return all
-}
-
-func (p *plan) name() string {
-	if p.group == nil {
-		return ""
-	}
-	return p.group.Name
-}
-
-// uses are the tracks that move a member: in a group every member's and the group's own move all.
-func (p *plan) uses(n *conf.Instance) []conf.TrackUse {
-	if p.group == nil {
-		return n.Track
-	}
-	all := slices.Clone(p.group.Track)
-	for _, m := range p.members {
-		for _, u := range m.Track {
-			if !slices.ContainsFunc(all, func(x conf.TrackUse) bool { return x.Name == u.Name }) {
-				all = append(all, u)
-			}
-		}
-	}
-	return all
-}
-
-// continues tells whether a unit can go on as planned.
-func (p *plan) continues(u *unit) bool {
-	return u.name == p.name() && slices.EqualFunc(u.members, p.members, func(m *instance, n conf.Instance) bool {
-		return m.name == n.Name && sameRouter(m.shown, n)
-	})
 }
 
 // applyUnits keeps the units that can go on, and takes those apart whose members go other ways: a router that stays
@@ -324,24 +253,4 @@ func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*uni
 	u.alive.Store(time.Now().UnixNano())
 	a.group.Go(func() error { u.run(); return nil })
 	return u, nil
-}
-
-// portOf finds or makes the socket that an instance needs.
-func (a *Agent) portOf(c conf.Instance) (*port, error) {
-	key := keyOf(c)
-	if p := a.ports[key]; p != nil {
-		return p, nil
-	}
-	p := newPort(key, a.opt.Log)
-	ifi, err := net.InterfaceByName(c.Interface)
-	if err != nil {
-		return nil, fmt.Errorf("there is no interface %q: %w", c.Interface, err)
-	}
-	if err := p.open(ifi.Index); err != nil {
-		return nil, err
-	}
-	a.mu.Lock()
-	a.ports[key] = p
-	a.mu.Unlock()
-	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"keepwatch/haagent/link"
 	"keepwatch/haagent/vrrp"
+	"keepwatch/internal/conf"
 )
 
 // portKey names a port.
@@ -182,4 +184,24 @@ func clone(p *vrrp.Packet) *vrrp.Packet {
 	c := *p
 	c.Payload = slices.Clone(p.Payload)
 	return &c
+}
+
+// portOf finds or makes the socket that an instance needs.
+func (a *Agent) portOf(c conf.Instance) (*port, error) {
+	key := keyOf(c)
+	if p := a.ports[key]; p != nil {
+		return p, nil
+	}
+	p := newPort(key, a.opt.Log)
+	ifi, err := net.InterfaceByName(c.Interface)
+	if err != nil {
+		return nil, fmt.Errorf("there is no interface %q: %w", c.Interface, err)
+	}
+	if err := p.open(ifi.Index); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.ports[key] = p
+	a.mu.Unlock()
+	return p, nil
 }

@@ -176,6 +176,9 @@ func (a *Agent) trackChanged(name string, f track.Finding) {
 	now := time.Now()
 	a.mu.Lock()
 	t := a.tracks[name]
+	if t != nil && t.Up == f.Up && t.Value == f.Value {
+		t.Detail = f.Detail
+	}
 	if t == nil || t.Up == f.Up && t.Value == f.Value {
 		a.mu.Unlock()
 		return

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/realtime"
 )
 
 // child is a started master process. When the agent dies, however it dies, the kernel ends it too.
@@ -43,7 +45,10 @@ func start(binary string, args []string) (*child, error) {
 		defer read.Close()
 		// The parent-death signal comes when the starting thread ends, so this thread must stay.
 		runtime.LockOSThread()
-		err := c.cmd.Start()
+		err := realtime.Decline(0) // the program inherits what the thread has
+		if err == nil {
+			err = c.cmd.Start()
+		}
 		_ = write.Close()
 		started <- err
 		if err == nil {

@@ -2,11 +2,14 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"keepwatch/haagent/realtime"
 )
 
 // start is one program to be started.
@@ -15,12 +18,13 @@ type start struct {
 	started chan error // buffered: nobody may be waiting any more
 }
 
-// serve starts all programs from one thread that has no capability to hand on: the ambient set, which an executed
-// program inherits, belongs to a thread, not to the process. The thread is never given back.
+// serve starts all programs from one thread that has neither a capability nor a priority to hand on: the ambient set
+// and the scheduling, which an executed program inherits, belong to a thread, not to the process. The thread is never
+// given back.
 func (r *Runner) serve(bare chan<- error) {
 	defer close(r.finished)
 	runtime.LockOSThread()
-	err := dropCapabilities()
+	err := errors.Join(dropCapabilities(), realtime.Decline(0))
 	bare <- err
 	if err != nil {
 		return

@@ -5,14 +5,13 @@ var packetFolders = []string{
 	"collector/listen",   // multicast groups, time of receipt at the socket
 	"probes",             // ping, advertisements heard passively, IPVS counters
 	"haagent/link",       // advertisements sent and heard, addresses, gratuitous ARP
-	"haagent/track",      // process events of the kernel's connector
 	"haagent/lvs",        // IPVS over netlink
 	"internal/netnstest", // network namespaces of the tests
 	"test",               // the whole product in namespaces of its own
 }
 
 const (
-	packets  = "raw sockets and netlink belong to collector/listen, probes, haagent/link, haagent/track and haagent/lvs"
+	packets  = "raw sockets and netlink belong to collector/listen, probes, haagent/link and haagent/lvs"
 	database = "what must survive a dead database does not depend on it"
 )
 

@@ -260,8 +260,9 @@ func Default() Config {
 			NoDataFor: 2 * time.Minute, Repeat: 4 * time.Hour,
 		},
 		HAAgent: HAAgent{
-			Lease: Lease{Lifetime: 2 * time.Second},
-			Proxy: Proxy{Engine: "haproxy", MaxConn: 2000},
+			Realtime: 10,
+			Lease:    Lease{Lifetime: 2 * time.Second},
+			Proxy:    Proxy{Engine: "haproxy", MaxConn: 2000},
 		},
 		UI: UI{Listen: "127.0.0.1:8080", Session: 12 * time.Hour},
 	}

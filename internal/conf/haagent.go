@@ -15,6 +15,7 @@ type HAAgent struct {
 	Notify     Notify        `yaml:"notify" doc:"programs told of the transitions of every instance and group"`
 	ScriptUser string        `yaml:"script_user" doc:"user as whom scripts run; empty: nobody when the agent runs as root, else the agent's own user"`
 	StartDelay time.Duration `yaml:"start_delay" doc:"no instance becomes master sooner than this after the start, 0 to 10m; advertisements of others are heard meanwhile"`
+	Realtime   int           `yaml:"realtime" doc:"priority of the agent among real-time processes (round-robin), 1 to 49; 0: scheduled as any other. Advertisements then leave in time on a busy host, where the system allows it"`
 	Proxy      Proxy         `yaml:"proxy" doc:"the HAProxy that the agent runs; off without frontends and without config_file"`
 	Lease      Lease         `yaml:"lease" doc:"how long an address outlives an agent that was killed"`
 }

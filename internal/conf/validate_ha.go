@@ -43,6 +43,7 @@ func (k *checker) haagent(h *HAAgent) {
 	k.notify("haagent.notify", &h.Notify)
 	k.user("haagent.script_user", h.ScriptUser)
 	k.duration("haagent.start_delay", h.StartDelay, 0, 10*time.Minute)
+	k.number("haagent.realtime", h.Realtime, 0, 49)
 	k.duration("haagent.lease.lifetime", h.Lease.Lifetime, 2*time.Second, time.Minute)
 	k.proxy(&h.Proxy)
 }
