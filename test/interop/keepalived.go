@@ -63,7 +63,7 @@ func (k *keepalived) start() {
 	k.Process = k.node.Start(k.node.Command("unshare", "--mount", "sh", "-c",
 		`mount --bind "$0" /tmp && exec keepalived -n -l -D -P -f /tmp/keepalived.conf --pid=/tmp/pid --vrrp_pid=/tmp/vrrp.pid`, k.dir))
 	k.t.Cleanup(k.killTree)
-	netnstest.Await(k.t, "keepalived to start", func() error {
+	await(k.t, "keepalived to start", func() error {
 		if out := k.Output(); !strings.Contains(out, "Startup complete") {
 			return errors.New(out)
 		}
@@ -111,7 +111,7 @@ func (k *keepalived) dump() (all []kaInstance) {
 	path := filepath.Join(k.dir, "keepalived.json")
 	_ = os.Remove(path)
 	k.Signal(sigJSON)
-	netnstest.Await(k.t, "keepalived's JSON", func() error {
+	await(k.t, "keepalived's JSON", func() error {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (k *keepalived) instance(name string) kaInstance {
 // until waits until the router named web is as wanted.
 func (k *keepalived) until(what string, wanted func(kaInstance) error) (found kaInstance) {
 	k.t.Helper()
-	netnstest.Await(k.t, "keepalived "+what, func() error {
+	await(k.t, "keepalived "+what, func() error {
 		found = k.instance("web")
 		return wanted(found)
 	})

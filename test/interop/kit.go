@@ -97,7 +97,7 @@ func (o *ours) start() {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // KEEPWATCH_ variables would be configuration
 	o.Process = o.node.Start(cmd)
 	o.t.Cleanup(o.killTree)
-	netnstest.Await(o.t, "our agent to answer", func() error {
+	await(o.t, "our agent to answer", func() error {
 		s, err := o.status()
 		if err != nil {
 			return fmt.Errorf("%w; it said: %s", err, o.Output())
@@ -188,7 +188,7 @@ func (o *ours) until(what string, wanted func(status.Instance) error) status.Ins
 
 func (o *ours) untilOf(name, what string, wanted func(status.Instance) error) (found status.Instance) {
 	o.t.Helper()
-	netnstest.Await(o.t, "our router "+name+": "+what, func() error {
+	await(o.t, "our router "+name+": "+what, func() error {
 		i, err := o.instance(name)
 		if err != nil {
 			return err
@@ -212,8 +212,8 @@ func (o *ours) awaitOf(name, state string) status.Instance {
 			return fmt.Errorf("it is %s: %s", i.State, i.Reason)
 		}
 		for _, addr := range i.Addresses {
-			if o.node.Holds(addr) != (state == "master") {
-				return fmt.Errorf("it is %s, %s is there: %t", state, addr, o.node.Holds(addr))
+			if has(o.node, addr) != (state == "master") {
+				return fmt.Errorf("it is %s, %s is there: %t", state, addr, has(o.node, addr))
 			}
 		}
 		return nil
@@ -247,7 +247,7 @@ func (o *ours) events() []status.Event {
 // event waits for an event of a kind whose text has all these parts.
 func (o *ours) event(kind string, parts ...string) (found status.Event) {
 	o.t.Helper()
-	netnstest.Await(o.t, fmt.Sprintf("the event %s with %q", kind, parts), func() error {
+	await(o.t, fmt.Sprintf("the event %s with %q", kind, parts), func() error {
 		var others []string
 		for _, e := range o.events() {
 			if e.Kind == kind && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(e.Text, p) }) {
@@ -278,27 +278,5 @@ func (o *ours) clean() {
 				o.t.Errorf("our router %s finds %v odd about %s", i.Name, p.Notes, p.Address)
 			}
 		}
-	}
-}
-
-// holds waits until a node has an address, or has not.
-func holds(t testing.TB, node *netnstest.Node, addr string, want bool) {
-	t.Helper()
-	netnstest.Await(t, fmt.Sprintf("%s on %s to be %t", addr, node.Namespace, want), func() error {
-		if node.Holds(addr) != want {
-			return fmt.Errorf("it has %v", node.Addresses())
-		}
-		return nil
-	})
-}
-
-// within fails the test unless a time is at least what the protocol promises, to the millisecond that timestamps may
-// be apart, and not much more: three times as much or a second more, whichever is sooner, for the machine may be busy.
-func within(t testing.TB, what string, got, promised time.Duration) {
-	t.Helper()
-	most := promised + min(2*promised, time.Second) + 100*time.Millisecond
-	t.Logf("%s: %s, the protocol says %s", what, got, promised)
-	if got < promised-time.Millisecond || got > most {
-		t.Errorf("%s: got %s, want %s to %s", what, got, promised, most)
 	}
 }

@@ -22,8 +22,8 @@ func TestRow01OursIsMaster(t *testing.T) {
 	our.await("master")
 	peer := startKeepalived(t, p.b, 2, kaWeb(" priority 100\n advert_int 1"))
 	peer.hears(kaBackup, 10)
-	if there := p.bAddrs.of(vip1); len(there) > 0 || !p.a.Holds(vip1) {
-		t.Errorf("keepalived's host had the address: %v; ours has it: %t", there, p.a.Holds(vip1))
+	if there := p.bAddrs.of(vip1); len(there) > 0 || !has(p.a, vip1) {
+		t.Errorf("keepalived's host had the address: %v; ours has it: %t", there, has(p.a, vip1))
 	}
 	if d := peer.instance("web"); d.Stats["become_master"] != 0 {
 		t.Errorf("keepalived was master: %+v", d)

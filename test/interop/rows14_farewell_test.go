@@ -31,8 +31,8 @@ func TestRow14OursEnds(t *testing.T) {
 			peer := startKeepalived(t, p.b, int(c.version), kaWeb(" priority 100\n advert_int "+c.setting))
 			peer.hears(kaBackup, 3)
 			our.stop()
-			if p.a.Holds(vip1) || p.a.Holds(vip2) {
-				t.Errorf("our host still has %v", p.a.Addresses())
+			if has(p.a, vip1) || has(p.a, vip2) {
+				t.Errorf("our host still has %v", addresses(p.a))
 			}
 			holds(t, p.b, vip1, true)
 			p.wire.more(kaAddr, 3)

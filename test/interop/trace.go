@@ -31,7 +31,7 @@ func follow(t testing.TB, node *netnstest.Node) *trace {
 	t.Helper()
 	tr := &trace{t: t}
 	there := make(map[netip.Addr]bool)
-	for _, a := range node.Addresses() {
+	for _, a := range addresses(node) {
 		there[a] = true
 	}
 	updates, done, ended := make(chan netlink.AddrUpdate, 1024), make(chan struct{}), make(chan struct{})
@@ -77,7 +77,7 @@ func (tr *trace) of(addr string) (some []change) {
 // last waits until the last change of an address is its coming, or its going, not before a time, and tells when.
 func (tr *trace) last(addr string, there bool, since time.Time) (at time.Time) {
 	tr.t.Helper()
-	netnstest.Await(tr.t, fmt.Sprintf("%s to be there: %t", addr, there), func() error {
+	await(tr.t, fmt.Sprintf("%s to be there: %t", addr, there), func() error {
 		all := tr.of(addr)
 		if len(all) == 0 || all[len(all)-1].There != there || all[len(all)-1].At.Before(since) {
 			return fmt.Errorf("it changed so: %v", all)

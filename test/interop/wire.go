@@ -188,7 +188,7 @@ func (w *wire) adverts(from string) (some []frame) {
 // it.
 func (w *wire) advert(what, from string, since time.Time, wanted func(frame) bool) (found frame) {
 	w.t.Helper()
-	netnstest.Await(w.t, what, func() error {
+	await(w.t, what, func() error {
 		all := w.adverts(from)
 		for _, f := range all {
 			if !f.At.Before(since) && (wanted == nil || wanted(f)) {
@@ -205,7 +205,7 @@ func (w *wire) advert(what, from string, since time.Time, wanted func(frame) boo
 func (w *wire) more(from string, n int) {
 	w.t.Helper()
 	before := len(w.adverts(from))
-	netnstest.Await(w.t, fmt.Sprintf("%d more advertisements from %s", n, from), func() error {
+	await(w.t, fmt.Sprintf("%d more advertisements from %s", n, from), func() error {
 		if now := len(w.adverts(from)); now < before+n {
 			return fmt.Errorf("%d came", now-before)
 		}
