@@ -54,8 +54,8 @@ func haSwitchoverCommand(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use: "switchover [INSTANCE]", Short: "Hand the addresses over to another router", Args: cobra.MaximumNArgs(1),
 		Long: `Hands the addresses of INSTANCE over to the next router; without INSTANCE those of every instance that is master here.
-They are served until the successor is heard, and taken back when nobody takes them. It is refused where no other router
-has been heard.`,
+They are served until the successor is heard, and taken back when nobody takes them. The successor keeps them while it
+lives, whatever the priorities.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.tellAgent(cmd, "/switchover?"+url.Values{"instance": {strings.Join(args, "")}}.Encode())
 		},
