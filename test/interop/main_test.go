@@ -10,7 +10,7 @@ import (
 )
 
 // atOnce is how many stories run at a time. They wait for the protocol's timers most of the time.
-const atOnce = "8"
+const atOnce = "12"
 
 // TestMain builds the program under test once, unless the environment names one.
 func TestMain(m *testing.M) {
