@@ -19,9 +19,6 @@ import (
 	"keepwatch/internal/logs"
 )
 
-// settling is how long the agent may take until what it touches is what it goes on touching.
-const settling = 2 * time.Second
-
 // agent is the process that is the agent.
 type agent struct {
 	arguments

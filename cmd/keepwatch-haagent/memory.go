@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,9 @@ import (
 // gcPercent lets the heap grow by half before it is collected: there is little that lives and little garbage, and the
 // default of 100 costs 2 to 4 MiB that are never used.
 const gcPercent = 50
+
+// settling is how long a process takes until what it touches is what it goes on touching.
+const settling = 2 * time.Second
 
 // slim gives back what the start needed and running does not: the heap's free pages, and the pages of the program's
 // own file that only the start has touched. The latter are more than half of all that the parent has (4.3 of 9.6 MiB).

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -34,7 +35,7 @@ func runParent(args arguments) error {
 	}
 	var level slog.LevelVar
 	log := logs.New(os.Stderr, c.Log, &level).With("part", "haagent")
-	slim()
+	defer time.AfterFunc(settling, slim).Stop()
 	return supervise.Run(ctx, supervise.Options{
 		// The file that this process runs, even when an upgrade has put another one in its place: the two must
 		// understand each other.

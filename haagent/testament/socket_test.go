@@ -194,8 +194,8 @@ func TestFromEnv(t *testing.T) {
 	if _, set := os.LookupEnv(FDVariable); set {
 		t.Error("programs that the agent starts see the variable")
 	}
-	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
-		t.Errorf("programs that the agent starts get the socket: %d, %v", flags, err)
+	if flags, err := unix.FcntlInt(uintptr(w.fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 || w.fd < highFD {
+		t.Errorf("programs that the agent starts get the socket, or it is not the highest: %d, %d, %v", w.fd, flags, err)
 	}
 	w.Say(Running)
 	if n := next(t, r); n.State != Running {
