@@ -170,6 +170,19 @@ func (nd *Node) SetPort(up bool) {
 	nd.net.mustIP("-n", nd.net.sw, "link", "set", nd.port, word(up))
 }
 
+// SetForwarding has the switch drop all that goes through the node's port, or pass it on again. The carrier stays.
+func (nd *Node) SetForwarding(on bool) {
+	nd.net.t.Helper()
+	const disabled, forwarding = "0", "3" // linux/if_bridge.h, BR_STATE_
+	state := disabled
+	if on {
+		state = forwarding
+	}
+	if out, err := exec.Command("bridge", "-n", nd.net.sw, "link", "set", "dev", nd.port, "state", state).CombinedOutput(); err != nil {
+		nd.net.t.Fatalf("bridge link set: %v: %s", err, out)
+	}
+}
+
 func word(up bool) string {
 	if up {
 		return "up"
