@@ -60,6 +60,9 @@ func (k *keepalived) configure(version int, blocks ...string) {
 
 func (k *keepalived) start() {
 	k.t.Helper()
+	for _, left := range []string{"pid", "vrrp.pid"} { // by one that was killed: it would believe to run already
+		_ = os.Remove(filepath.Join(k.dir, left))
+	}
 	k.Process = k.node.Start(k.node.Command("unshare", "--mount", "sh", "-c",
 		`mount --bind "$0" /tmp && exec keepalived -n -l -D -P -f /tmp/keepalived.conf --pid=/tmp/pid --vrrp_pid=/tmp/vrrp.pid`, k.dir))
 	k.t.Cleanup(k.killTree)
