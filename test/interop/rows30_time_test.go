@@ -64,17 +64,10 @@ func TestRow30MasterStandsStill(t *testing.T) {
 	atMost(t, "keepalived's last advertisement after our first", last.At.Sub(first.At), interval)
 	added, removed := p.aAddrs.last(vip1, true, continued), p.bAddrs.last(vip1, false, continued)
 	atMost(t, "both have the address", removed.Sub(added), interval)
-	our.clean30()
-	peer.clean()
-}
-
-// clean30 is clean but for the standstill that was made on purpose.
-func (o *ours) clean30() {
-	o.t.Helper()
-	i := o.await("master")
-	if len(i.Dropped) > 0 || i.Stalls != 1 || i.LastError != "" {
-		o.t.Errorf("ours dropped %v, stood still %d times, last error %q", i.Dropped, i.Stalls, i.LastError)
+	if i := our.await("master"); len(i.Dropped) > 0 || i.Stalls != 1 || i.LastError != "" {
+		t.Errorf("ours dropped %v, stood still %d times, last error %q", i.Dropped, i.Stalls, i.LastError)
 	}
+	peer.clean()
 }
 
 // Row 30, continued: the agent alone stands still and its parent does not: the parent ends it, says farewell for it
