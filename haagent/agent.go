@@ -66,6 +66,7 @@ type Agent struct {
 	units     []*unit
 	stopWatch context.CancelFunc
 	watching  []string
+	asking    map[string]asking // by interface
 }
 
 // tracked is a track with what is known of it.
@@ -90,7 +91,7 @@ func New(opt Options) (*Agent, error) {
 	a := &Agent{
 		opt: opt, boot: boot, started: time.Now(), reloads: make(chan reloading),
 		shared: shared{journal: newJournal(boot), testament: opt.Testament},
-		tracks: make(map[string]*tracked), ports: make(map[portKey]*port),
+		tracks: make(map[string]*tracked), ports: make(map[portKey]*port), asking: make(map[string]asking),
 	}
 	a.global.Store(&opt.Config.Notify)
 	return a, nil
@@ -256,7 +257,7 @@ func (a *Agent) alive() bool {
 	defer a.mu.Unlock()
 	oldest := time.Now().Add(-a.config.Lease.Lifetime).UnixNano()
 	for _, u := range a.units {
-		if u.alive.Load() < oldest {
+		if u.alive.Load() < oldest && !u.hasEnded() {
 			return false
 		}
 	}

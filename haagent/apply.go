@@ -95,6 +95,7 @@ func (a *Agent) apply(c conf.HAAgent) error {
 		}
 	}
 	a.watchLinks(c)
+	a.askDuplicates()
 	a.config = c
 	return nil
 }
@@ -198,13 +199,15 @@ func (a *Agent) reconfigure(u *unit, p plan, c conf.HAAgent) {
 // configOf is an instance's configuration for the protocol, with the tracks as they are now.
 func (a *Agent) configOf(m *instance, start time.Duration) vrrp.Config {
 	tracks, quorum := a.tracksOf(m)
-	return vrrpConfig(m.config, start, tracks, quorum)
+	c := vrrpConfig(m.config, start, tracks, quorum)
+	c.Beat = a.started
+	return c
 }
 
 func (a *Agent) newUnit(name string, addrs *link.Addresses, lifetime time.Duration) *unit {
 	u := &unit{
 		shared: &a.shared, fencer: a.fence, name: name, lifetime: lifetime, addrs: addrs,
-		in: make(chan input, 16), packets: make(chan packet, inputs), freeze: make(chan struct{}), ended: make(chan struct{}),
+		in: make(chan input, 16), freeze: make(chan struct{}), ended: make(chan struct{}), timer: time.NewTimer(0),
 	}
 	u.ctx, u.stop = context.WithCancel(a.ctx)
 	return u
@@ -245,8 +248,7 @@ func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*uni
 		s, _ = vrrp.Step(s, linkInput(m, link.Look(n.Interface, virtual(c.Instances))), time.Now())
 		u.add(m, s)
 	}
-	for n, m := range u.members {
-		m.publish(&u.states[n])
+	for _, m := range u.members {
 		m.port.listen(u, m)
 		a.start(u, m)
 	}

@@ -77,10 +77,7 @@ func (a *Agent) answerSwitchover(w http.ResponseWriter, r *http.Request) {
 	}
 	var masters []string
 	for _, l := range told {
-		l.member.mu.Lock()
-		phase := l.member.seen.Phase
-		l.member.mu.Unlock()
-		if phase == vrrp.Master {
+		if l.member.Phase() == vrrp.Master {
 			masters = append(masters, l.member.name)
 			l.tell(l.member, vrrp.StepAside{Why: "an operator asked for a switchover"})
 		}

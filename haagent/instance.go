@@ -28,6 +28,8 @@ type instance struct {
 	stop  context.CancelFunc // of what it has besides its unit
 	vmac  *vmac              // nil: the addresses are held on the interface itself
 
+	placed string // the interface that the addresses are held on
+
 	config  conf.Instance // of the unit alone, as all up to mu
 	group   string
 	native  []conf.Address // the owner's own, there before
@@ -39,12 +41,11 @@ type instance struct {
 
 	announced atomic.Uint64
 	refused   [64]atomic.Uint64 // packets that could not be advertisements, by vrrp.Drop
-	flooded   atomic.Uint64     // packets dropped because too many waited
+	phase     atomic.Int32      // vrrp.Phase
 
 	mu        sync.Mutex // of what others may ask for
 	shown     conf.Instance
 	uses      []conf.TrackUse
-	seen      vrrp.State
 	held      []conf.Address
 	late      lateness
 	conflicts map[conflictKey]conflict
@@ -66,7 +67,7 @@ func vrrpConfig(c conf.Instance, start time.Duration, tracks []vrrp.Track, quoru
 	out := vrrp.Config{
 		Interface: c.Interface, Family: vrrp.FamilyOf(c.Addresses[0].Addr()), Version: uint8(c.Version), VRID: uint8(c.VRID), Priority: uint8(c.Priority),
 		Interval: c.Interval, DownAfter: c.DownIntervals, NoPreempt: c.NoPreempt, PreemptDelay: c.PreemptDelay, StartDelay: start,
-		Handover: c.Degraded == "handover", Strict: c.Strict, MinTTL: c.MinTTL, Group: c.MulticastGroup.WithZone(""), Tracks: tracks, Quorum: quorum,
+		Pair: c.Pair || len(c.Peers) == 1, Handover: c.Degraded == "handover", Strict: c.Strict, MinTTL: c.MinTTL, Group: c.MulticastGroup.WithZone(""), Tracks: tracks, Quorum: quorum,
 		Fence:    len(c.Fence.Command) > 0,
 		Announce: vrrp.Announcing{Count: c.Announce.Count, Delay: c.Announce.Delay, Refresh: c.Announce.Refresh},
 	}
@@ -256,7 +257,11 @@ func hostsOf(addrs []conf.Address) (all []netip.Addr) {
 	return all
 }
 
+// Phase is the instance's phase now, for who does not drive it.
+func (i *instance) Phase() vrrp.Phase { return vrrp.Phase(i.phase.Load()) }
+
 func (i *instance) transition(a vrrp.Transition, now time.Time) {
+	i.phase.Store(int32(a.To))
 	i.journal.add(now, metric.EventVRRPTransition,
 		fmt.Sprintf("%s (VRID %d on %s): %s to %s: %s", i.name, i.vrid, i.config.Interface, a.From, a.To, a.Reason),
 		i.labels("from", a.From.String(), "to", a.To.String(), "priority", strconv.Itoa(int(a.Priority)), "reason", a.Reason))

@@ -28,6 +28,7 @@ func (a *Agent) newInstance(c conf.Instance, uses []conf.TrackUse, addrs *link.A
 			return nil, err
 		}
 	}
+	i.placed = i.place()
 	// What was there before and is the owner's stays as it is; anybody else has no business with it, and what a
 	// predecessor left that the sweep could not know for ours goes.
 	if c.Priority == vrrp.PriorityOwner {
@@ -71,11 +72,6 @@ func (a *Agent) start(u *unit, i *instance) {
 	var ctx context.Context
 	ctx, i.stop = context.WithCancel(a.ctx)
 	a.group.Go(func() error { i.spacer.run(ctx, i); return nil })
-	if every := i.config.Duplicates; every > 0 {
-		a.keep(ctx, func(err error) { i.failed("cannot ask whether another host has the addresses", err) }, func(ctx context.Context) error {
-			return link.WatchDuplicates(ctx, i.place(), every, i.holding, i.duplicate)
-		})
-	}
 }
 
 // retired ends what start has started, when the instance itself has ended.

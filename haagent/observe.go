@@ -98,23 +98,16 @@ func (i *instance) forgetConflicts(now time.Time) {
 func (i *instance) holding() []netip.Addr {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.seen.Phase != vrrp.Master {
+	if i.Phase() != vrrp.Master {
 		return nil
 	}
 	return hostsOf(i.held)
 }
 
-// publish puts the state where status finds it, so that who asks never waits for the instance.
-func (i *instance) publish(s *vrrp.State) {
+// status is what the instance is like in a state.
+func (i *instance) status(s vrrp.State, now time.Time, drained bool) status.Instance {
 	i.mu.Lock()
-	i.seen = *s
-	i.mu.Unlock()
-}
-
-// status is the newest published.
-func (i *instance) status(now time.Time, drained bool) status.Instance {
-	i.mu.Lock()
-	s, held, lastError, failedAt := i.seen, hosts(hostsOf(i.held)), i.lastError, i.failedAt
+	held, lastError, failedAt := hosts(hostsOf(i.held)), i.lastError, i.failedAt
 	late, lateMax := i.late.worst(now), i.late.always
 	var conflicts []status.Conflict
 	for key, c := range i.conflicts {
@@ -197,7 +190,7 @@ func (i *instance) dropped(s *vrrp.State) map[string]uint64 {
 			d[reason.String()] = n
 		}
 	}
-	if n := i.flooded.Load(); n > 0 {
+	if n := i.port.overflowed(); n > 0 {
 		d["flood"] = n
 	}
 	return d

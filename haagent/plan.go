@@ -18,7 +18,7 @@ func keyOf(c conf.Instance) portKey {
 
 // sameRouter reports whether an instance can go from one configuration to the other without leaving its phase.
 func sameRouter(a, b conf.Instance) bool {
-	return keyOf(a) == keyOf(b) && a.VRID == b.VRID && a.VirtualMAC == b.VirtualMAC && a.VirtualMACName == b.VirtualMACName && a.Duplicates == b.Duplicates
+	return keyOf(a) == keyOf(b) && a.VRID == b.VRID && a.VirtualMAC == b.VirtualMAC && a.VirtualMACName == b.VirtualMACName
 }
 
 // plan is a unit as a configuration wants it.

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"keepwatch/haagent/link"
 	"keepwatch/haagent/vrrp"
@@ -34,7 +36,6 @@ type port struct {
 	relay     *link.Relay // nil: connections are not kept over a handover
 	index     int
 	listeners map[uint8]listener
-	foreign   uint64 // heard, of a virtual router that is not ours
 	readers   sync.WaitGroup
 
 	trying sync.Mutex // held by drain
@@ -101,8 +102,16 @@ func (p *port) close() {
 	p.readers.Wait()
 }
 
+// Many routers advertise at the same moment, one packet after the other: the rest of such a burst is fetched in one go,
+// a little later, and not with a wake-up for each.
+const (
+	together = 200 * time.Microsecond // apart at most, in a burst
+	gather   = 400 * time.Microsecond // until the rest of it is fetched
+)
+
 func (p *port) read(conn *link.Conn) {
 	var packet vrrp.Packet
+	var last time.Time
 	for {
 		if err := conn.Read(&packet); err != nil {
 			if !errors.Is(err, os.ErrClosed) {
@@ -111,24 +120,42 @@ func (p *port) read(conn *link.Conn) {
 			return
 		}
 		p.deliver(&packet)
+		now := time.Now()
+		if now.Sub(last) < together {
+			time.Sleep(gather)
+			p.drain()
+		}
+		last = now
 	}
 }
 
 // deliver hands a packet to the virtual router that it names. One too short to name any goes to all: each counts it.
 func (p *port) deliver(packet *vrrp.Packet) {
+	var to [1]listener
+	for _, l := range p.addressees(packet, to[:0]) {
+		l.hear(l.member, packet)
+	}
+}
+
+func (p *port) addressees(packet *vrrp.Packet, to []listener) []listener {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(packet.Payload) < 2 {
-		for _, l := range p.listeners {
-			l.hear(l.member, packet)
-		}
-		return
+		return slices.AppendSeq(to, maps.Values(p.listeners))
 	}
 	if l, ok := p.listeners[packet.Payload[1]]; ok {
-		l.hear(l.member, packet)
-		return
+		return append(to, l)
 	}
-	p.foreign++
+	return to
+}
+
+// overflowed counts the packets that the socket had no room for.
+func (p *port) overflowed() uint64 {
+	conn, _, err := p.sockets()
+	if err != nil {
+		return 0
+	}
+	return conn.Overflowed()
 }
 
 func (p *port) listen(u *unit, m *instance) {
@@ -145,6 +172,9 @@ func (p *port) unlisten(u *unit, m *instance) {
 	}
 }
 
+// drained is how many packets a drain takes at most: a flood does not hold a timer up for ever.
+const drained = 256
+
 // drain delivers what waits in the socket now.
 func (p *port) drain() {
 	conn, _, err := p.sockets()
@@ -154,7 +184,7 @@ func (p *port) drain() {
 	p.trying.Lock()
 	defer p.trying.Unlock()
 	var packet vrrp.Packet
-	for range inputs {
+	for range drained {
 		if !conn.Try(&packet) {
 			return
 		}
@@ -177,13 +207,6 @@ func (p *port) forwards() *link.Relay {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.relay
-}
-
-// clone copies a packet out of the socket's buffer.
-func clone(p *vrrp.Packet) *vrrp.Packet {
-	c := *p
-	c.Payload = slices.Clone(p.Payload)
-	return &c
 }
 
 // portOf finds or makes the socket that an instance needs.

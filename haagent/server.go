@@ -101,15 +101,16 @@ func refuse(w http.ResponseWriter, why string) {
 func (a *Agent) Status() status.Status {
 	now, drained := time.Now(), a.drained.Load()
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	units := a.units
+	a.mu.Unlock()
 	s := status.Status{
 		Host: a.opt.Host, Boot: a.boot, Started: a.started, Now: now, Parent: a.testament.HasParent(), Drained: drained,
 		Instances: []status.Instance{}, Tracks: []status.Track{}, BFD: a.sessions(),
 	}
-	for _, u := range a.units {
+	for _, u := range units {
 		g := status.Group{Name: u.name, Reason: u.reason.get()}
-		for _, m := range u.members {
-			i := m.status(now, drained)
+		for n, m := range u.members {
+			i := m.status(u.state(n), now, drained)
 			s.Instances = append(s.Instances, i)
 			g.Members = append(g.Members, m.name)
 			if g.State == "" || rank[i.State] < rank[g.State] {
@@ -121,6 +122,8 @@ func (a *Agent) Status() status.Status {
 		}
 	}
 	sort.Slice(s.Instances, func(i, j int) bool { return s.Instances[i].Name < s.Instances[j].Name })
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for name, t := range a.tracks {
 		if name != trackDrain {
 			s.Tracks = append(s.Tracks, t.Track)

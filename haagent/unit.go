@@ -14,13 +14,12 @@ import (
 	"keepwatch/internal/conf"
 )
 
-// inputs is how many inputs may wait for a unit: packets past it are dropped and counted, since the next
-// advertisement says the same again.
-const inputs = 256
-
-// unit drives one virtual router, or those of a sync group: it alone steps their states, and has its members carry
-// out what comes of it. It also renews the leases of their addresses itself: a unit that stands still loses them.
-// There is no queue and no other goroutine between its timer and the socket.
+// unit drives one virtual router, or those of a sync group: it steps their states, and has its members carry out what
+// comes of it. There is no queue and no other goroutine between its timer and the socket, nor between the socket and a
+// step: who reads a packet takes the step. Its own goroutine serves the timers, and renews the leases of the addresses:
+// a unit that stands still loses them.
+//
+// Whoever holds mu may ask for the agent's, never the other way round.
 type unit struct {
 	*shared
 	name     string // of the group; empty: a single router
@@ -31,26 +30,26 @@ type unit struct {
 	notify   atomic.Pointer[conf.Notify] // of the group
 	fencer   func(*unit, *instance, vrrp.Fence)
 
-	in      chan input
-	packets chan packet
-	freeze  chan struct{} // closed: end without a word, another unit goes on with the states
-	ctx     context.Context
-	stop    context.CancelFunc
-	ended   chan struct{}
-	states  []vrrp.State // of run alone until ended
-	alive   atomic.Int64 // when run last went round, for the sign of life
-	reason  reason
+	in     chan input
+	freeze chan struct{} // closed: end without a word, another unit goes on with the states
+	ctx    context.Context
+	stop   context.CancelFunc
+	ended  chan struct{}
+	alive  atomic.Int64 // when run last went round, for the sign of life
+	reason reason
+
+	mu      sync.Mutex // of all below, and of what the members do
+	over    bool       // no step is taken any more
+	states  []vrrp.State
+	actions []vrrp.MemberAction
+	timer   *time.Timer
+	armed   time.Time // when timer fires; zero: it does not
 }
 
 // input is for one member; what it is may have to be found out when its turn comes.
 type input struct {
 	member *instance
 	made   func() vrrp.Input // nil of it: there is no step to take
-}
-
-type packet struct {
-	member *instance
-	*vrrp.Packet
 }
 
 // reason is the last transition's of a group.
@@ -73,50 +72,93 @@ func (r *reason) get() string {
 
 // run drives the routers until ctx ends, then leaves with a word to the others and serves until one of them does.
 func (u *unit) run() {
-	defer close(u.ended)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	defer u.end()
 	renew := time.NewTicker(u.lifetime / 2)
 	defer renew.Stop()
-	for _, m := range u.members {
-		if u.states[u.index(m)].Phase == vrrp.Init {
-			u.step(m, vrrp.Start{})
-		}
-	}
+	u.begin()
 	sleep := newSleep()
 	done := u.ctx.Done()
 	for {
-		now := time.Now()
-		u.alive.Store(now.UnixNano())
+		u.alive.Store(time.Now().UnixNano())
 		if done == nil && !u.leaving() {
 			return
-		}
-		deadline, armed := u.deadline()
-		if armed {
-			timer.Reset(deadline.Sub(now))
-		} else {
-			timer.Stop()
 		}
 		select {
 		case <-u.freeze:
 			return
 		case <-done:
 			done = nil
-			for _, m := range u.members {
-				u.step(m, vrrp.Shutdown{})
-			}
-		case <-timer.C:
+			u.all(func(m *instance) { u.step(m, vrrp.Shutdown{}) })
+		case <-u.timer.C:
 			u.tick(sleep.since())
-		case p := <-u.packets:
-			u.step(p.member, vrrp.Received{Packet: p.Packet})
 		case in := <-u.in:
-			if made := in.made(); made != nil {
-				u.step(in.member, made)
-			}
+			u.take(in)
 		case <-renew.C:
-			u.renew()
+			now := time.Now()
+			u.all(func(m *instance) { u.renew(m, now) })
 		}
 	}
+}
+
+func (u *unit) begin() {
+	u.all(func(m *instance) {
+		if u.states[u.index(m)].Phase == vrrp.Init {
+			u.step(m, vrrp.Start{})
+		}
+	})
+}
+
+func (u *unit) end() {
+	u.mu.Lock()
+	u.over = true
+	u.timer.Stop()
+	u.mu.Unlock()
+	close(u.ended)
+}
+
+// hasEnded tells whether run has: a reload takes the unit apart then.
+func (u *unit) hasEnded() bool {
+	select {
+	case <-u.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// all does something for each member, and sees to the timer.
+func (u *unit) all(do func(*instance)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, m := range u.members {
+		do(m)
+	}
+	u.arm()
+}
+
+func (u *unit) take(in input) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if made := in.made(); made != nil {
+		u.step(in.member, made)
+	}
+	u.arm()
+}
+
+// arm sets the timer where the next deadline is sooner than it fires. One that fires too soon costs a look, less than
+// setting it with every packet. The caller holds mu.
+func (u *unit) arm() {
+	if deadline, ok := u.deadline(); ok && (u.armed.IsZero() || deadline.Before(u.armed)) {
+		u.armed = deadline
+		u.timer.Reset(time.Until(deadline))
+	}
+}
+
+// state is a copy of a member's, for who asks.
+func (u *unit) state(n int) vrrp.State {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.states[n]
 }
 
 func (u *unit) index(m *instance) int {
@@ -129,6 +171,8 @@ func (u *unit) index(m *instance) int {
 }
 
 func (u *unit) leaving() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	for n := range u.states {
 		if u.states[n].Leaving() {
 			return true
@@ -147,66 +191,61 @@ func (u *unit) deadline() (first time.Time, armed bool) {
 }
 
 // tick serves the timers that are due, after all packets that came before: when this process was stopped for a while
-// both wait, and the timer must not say that nobody was heard.
+// both wait, and the timer must not say that nobody was heard. A master has nothing to miss.
 func (u *unit) tick(asleep time.Duration) {
-	now := time.Now()
-	for n, m := range u.members {
-		s := &u.states[n]
-		if at, ok := s.Deadline(); ok && !now.Before(at) && s.Phase == vrrp.Master {
-			m.noteLateness(now, now.Sub(at))
+	if u.due(asleep) {
+		for _, m := range u.members {
+			if m.Phase() == vrrp.Backup {
+				m.port.drain()
+			}
 		}
 	}
-	if u.hearFirst() {
-		now = time.Now()
-	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.armed = time.Time{}
+	now := time.Now()
 	for n, m := range u.members {
-		if at, ok := u.states[n].Deadline(); ok && !now.Before(at) || asleep > 0 {
+		at, ok := u.states[n].Deadline()
+		due := ok && !now.Before(at)
+		if due && u.states[n].Phase == vrrp.Master {
+			m.noteLateness(now, now.Sub(at))
+		}
+		if due || asleep > 0 {
 			u.step(m, vrrp.Tick{Asleep: asleep})
 		}
 	}
+	u.arm()
 }
 
-// hearFirst judges what waits in the sockets of routers that are not master: a master has nothing to miss.
-func (u *unit) hearFirst() (heard bool) {
-	for n, m := range u.members {
-		if u.states[n].Phase == vrrp.Backup {
-			m.port.drain()
-		}
-	}
-	for range inputs {
-		select {
-		case p := <-u.packets:
-			u.step(p.member, vrrp.Received{Packet: p.Packet})
-			heard = true
-		default:
-			return heard
-		}
-	}
-	return heard
+// due tells whether a timer is, and not one of a deadline that has moved since.
+func (u *unit) due(asleep time.Duration) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	deadline, ok := u.deadline()
+	return asleep > 0 || ok && !time.Now().Before(deadline)
 }
 
-func (u *unit) renew() {
-	now := time.Now()
-	for n, m := range u.members {
-		if u.states[n].Holding {
-			m.renew(now)
-		}
-		m.forgetConflicts(now)
+func (u *unit) renew(m *instance, now time.Time) {
+	if u.states[u.index(m)].Holding {
+		m.renew(now)
 	}
+	m.forgetConflicts(now)
 }
 
-// hear takes a packet from a socket's reader without ever making it wait. What cannot be an advertisement is counted
-// here, so that a flood of it does not push an advertisement out of the queue.
+// hear judges a packet and acts on it, in the goroutine of the socket's reader. What cannot be an advertisement is
+// counted before anybody is held up by it.
 func (u *unit) hear(m *instance, p *vrrp.Packet) {
 	if _, _, drop := vrrp.Decode(p); drop != vrrp.Accepted {
 		m.refused[drop].Add(1)
 		return
 	}
-	select {
-	case u.packets <- packet{m, clone(p)}:
-	default:
-		m.flooded.Add(1)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return
 	}
+	u.step(m, vrrp.Received{Packet: p})
+	u.arm()
 }
 
 // tell hands over an input that must not be lost. It waits only while the unit is alive.
@@ -220,11 +259,11 @@ func (u *unit) tellMade(m *instance, made func() vrrp.Input) {
 	}
 }
 
+// step takes one step. The caller holds mu.
 func (u *unit) step(m *instance, in vrrp.Input) {
 	now := time.Now()
-	states, actions := vrrp.StepGroup(u.states, u.names, u.index(m), in, now)
-	u.states = states
-	for _, a := range actions {
+	u.actions = vrrp.StepGroup(u.states, u.names, u.index(m), in, now, u.actions[:0])
+	for _, a := range u.actions {
 		member := u.members[a.Member]
 		if f, ok := a.Action.(vrrp.Fence); ok {
 			u.fencer(u, member, f)
@@ -234,9 +273,6 @@ func (u *unit) step(m *instance, in vrrp.Input) {
 		if t, ok := a.Action.(vrrp.Transition); ok && u.name != "" {
 			u.groupTransition(t, now)
 		}
-	}
-	for n, member := range u.members {
-		member.publish(&u.states[n])
 	}
 }
 
@@ -255,15 +291,25 @@ func (u *unit) groupTransition(t vrrp.Transition, now time.Time) {
 }
 
 // sleep tells for how long the machine stood still without its clock moving: CLOCK_BOOTTIME goes on over a suspend,
-// the clock of timers does not.
-type sleep struct{ gap time.Duration }
+// the clock of timers does not. It asks only when the time of day has moved against the clock of timers, since that
+// costs nothing to see.
+type sleep struct {
+	start     time.Time
+	wall, gap time.Duration
+}
 
-func newSleep() *sleep { return &sleep{gap: bootGap()} }
+func newSleep() *sleep { return &sleep{start: time.Now(), gap: bootGap()} }
 
-// sleepLeast is what the two clocks may be apart by reading one after the other.
+// sleepLeast is what the clocks may be apart by reading one after the other.
 const sleepLeast = 10 * time.Millisecond
 
 func (s *sleep) since() time.Duration {
+	now := time.Now()
+	wall := now.Round(0).Sub(s.start.Round(0)) - now.Sub(s.start)
+	if moved := wall - s.wall; moved > -sleepLeast && moved < sleepLeast {
+		return 0
+	}
+	s.wall = wall
 	gap := bootGap()
 	slept := gap - s.gap
 	s.gap = gap

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -65,6 +64,7 @@ func (a *agent) build() error {
 }
 
 func (a *agent) run(ctx context.Context) error {
+	slim() // before the first timer runs: it takes tens of milliseconds
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.agent.Run(ctx) })
 	group.Go(func() error { a.attend(ctx); return nil })
@@ -77,15 +77,10 @@ func (a *agent) run(ctx context.Context) error {
 
 // attend reads the configuration again on each hangup, until ctx ends.
 func (a *agent) attend(ctx context.Context) {
-	settled := time.NewTimer(settling)
-	defer settled.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-settled.C:
-			slim()
-			continue
 		case <-a.hangup:
 		}
 		a.will.Say(testament.Reloading)

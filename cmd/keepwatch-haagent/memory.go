@@ -14,7 +14,7 @@ import (
 // default of 100 costs 2 to 4 MiB that are never used.
 const gcPercent = 50
 
-// settling is how long a process takes until what it touches is what it goes on touching.
+// settling is how long the parent takes until what it touches is what it goes on touching.
 const settling = 2 * time.Second
 
 // slim gives back what the start needed and running does not: the heap's free pages, and the pages of the program's

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"keepwatch/haagent/realtime"
 	"keepwatch/haagent/supervise"
 	"keepwatch/internal/conf"
 	"keepwatch/internal/logs"
@@ -35,6 +36,11 @@ func runParent(args arguments) error {
 	}
 	var level slog.LevelVar
 	log := logs.New(os.Stderr, c.Log, &level).With("part", "haagent")
+	if p := c.HAAgent.Realtime; p > 0 {
+		if err := realtime.Ask(p); err != nil {
+			log.Warn("the agent is scheduled as any other process, and may be late on a busy host", "err", err)
+		}
+	}
 	defer time.AfterFunc(settling, slim).Stop()
 	return supervise.Run(ctx, supervise.Options{
 		// The file that this process runs, even when an upgrade has put another one in its place: the two must

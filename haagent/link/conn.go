@@ -49,14 +49,10 @@ type Conn struct {
 	raw     syscall.RawConn
 	family  vrrp.Family
 	ifindex int
-	read    buffers // of Read
-	try     buffers // of Try
+	over    atomic.Uint32
+	read    *reception // of Read
+	try     *reception // of Try
 }
-
-// buffers take one packet and what the kernel says of it.
-type buffers struct{ packet, control []byte }
-
-func newBuffers() buffers { return buffers{make([]byte, 2048), make([]byte, 256)} }
 
 // Open hears all of VRRP that comes in by an interface, what goes to a group among it, and sends.
 func Open(ifname string, family vrrp.Family, group netip.Addr) (*Conn, error) {
@@ -104,7 +100,7 @@ func open(ifname string, family vrrp.Family, prepare func(c *Conn, fd int) error
 	if err != nil {
 		return nil, privilege(fmt.Errorf("cannot make a VRRP socket: %w", err))
 	}
-	c := &Conn{family: family, ifindex: ifi.Index, read: newBuffers(), try: newBuffers()}
+	c := &Conn{family: family, ifindex: ifi.Index, read: newReception(), try: newReception()}
 	err = c.setUp(fd, ifname)
 	if err == nil {
 		err = prepare(c, fd)
@@ -138,14 +134,14 @@ func (c *Conn) setUp(fd int, ifname string) error {
 	options := []option{
 		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_TTL, vrrp.TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
 		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0}, {unix.IPPROTO_IP, unix.IP_TOS, internetControl},
-		{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+		{unix.SOL_SOCKET, unix.SO_PRIORITY, 6}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
 	}
 	if c.family == vrrp.IPv6 {
 		options = []option{
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, vrrp.TTL}, {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
 			{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, c.ifindex}, {unix.IPPROTO_IPV6, unix.IPV6_TCLASS, internetControl},
 			{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, {unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
-			{unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+			{unix.SOL_SOCKET, unix.SO_PRIORITY, 6}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
 		}
 	}
 	for _, o := range options {
@@ -165,89 +161,6 @@ func (c *Conn) join(fd int, group netip.Addr) error {
 	}
 	mreq := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(c.ifindex)}
 	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq)
-}
-
-// Read waits for a packet. p's payload is valid until the next Read. The error wraps os.ErrClosed after Close. A
-// packet too odd to be an IP packet is passed over.
-func (c *Conn) Read(p *vrrp.Packet) error {
-	for {
-		var n, oobn int
-		var from unix.Sockaddr
-		var err error
-		waitErr := c.raw.Read(func(fd uintptr) bool {
-			n, oobn, _, from, err = unix.Recvmsg(int(fd), c.read.packet, c.read.control, 0)
-			return !errors.Is(err, unix.EAGAIN)
-		})
-		switch {
-		case c.closed.Load():
-			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), os.ErrClosed)
-		case waitErr != nil:
-			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), waitErr)
-		case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EINTR):
-			continue // the interface went down; news of it come by Watch
-		case err != nil:
-			return fmt.Errorf("cannot hear on %s: %w", c.file.Name(), err)
-		}
-		if c.parse(p, &c.read, n, oobn, from) {
-			return nil
-		}
-	}
-}
-
-// Try takes a packet that waits already, beside a goroutine that is in Read. p's payload is valid until the next
-// Try. Calls must not overlap.
-func (c *Conn) Try(p *vrrp.Packet) bool {
-	var n, oobn int
-	var from unix.Sockaddr
-	var err error
-	waitErr := c.raw.Control(func(fd uintptr) {
-		n, oobn, _, from, err = unix.Recvmsg(int(fd), c.try.packet, c.try.control, 0)
-	})
-	return waitErr == nil && err == nil && c.parse(p, &c.try, n, oobn, from)
-}
-
-func (c *Conn) parse(p *vrrp.Packet, b *buffers, n, oobn int, from unix.Sockaddr) bool {
-	if c.family == vrrp.IPv6 {
-		return packet6(p, b.packet[:n], b.control[:oobn], from)
-	}
-	return packet4(p, b.packet[:n])
-}
-
-// packet4 takes the IP header off, which the kernel has checked, and the padding that some drivers leave.
-func packet4(p *vrrp.Packet, b []byte) bool {
-	if len(b) < 20 || b[0]>>4 != 4 {
-		return false
-	}
-	header, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
-	if header < 20 || total < header || total > len(b) {
-		return false
-	}
-	p.TTL = int(b[8])
-	p.Source, p.Dest = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-	p.Payload = b[header:total]
-	return true
-}
-
-func packet6(p *vrrp.Packet, b, control []byte, from unix.Sockaddr) bool {
-	sa, ok := from.(*unix.SockaddrInet6)
-	if !ok {
-		return false
-	}
-	p.Source, p.Payload, p.TTL, p.Dest = netip.AddrFrom16(sa.Addr), b, 0, netip.Addr{}
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return false
-	}
-	for _, m := range messages {
-		switch {
-		case m.Header.Level != unix.IPPROTO_IPV6:
-		case m.Header.Type == unix.IPV6_HOPLIMIT && len(m.Data) >= 4:
-			p.TTL = int(binary.NativeEndian.Uint32(m.Data))
-		case m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= 16:
-			p.Dest = netip.AddrFrom16([16]byte(m.Data[:16]))
-		}
-	}
-	return p.Dest.IsValid()
 }
 
 // Send sends a message from an address of this host to a group or a peer. It never waits: a full queue is an error.

@@ -59,7 +59,7 @@ func (m *machine) peerLost(in PeerLost) {
 	if m.Phase != Backup || m.Master.Address != in.Peer || m.downAt.IsZero() {
 		return
 	}
-	wait := time.Duration(256-int(m.Priority)) * in.Skew / 256
+	wait := time.Duration(256-int(m.Config.turn(m.Priority))) * in.Skew / 256
 	if at := m.now.Add(wait); at.Before(m.downAt) {
 		m.lost = in.Detail
 		m.awaitMaster(wait)

@@ -1,9 +1,6 @@
 package vrrp
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // MemberAction is an action of one member of a sync group.
 type MemberAction struct {
@@ -14,10 +11,12 @@ type MemberAction struct {
 // StepGroup is Step for the members of a sync group, which are master, backup or in fault together: one input to
 // one member, and all that follows for the others. names are the members', for texts; a single router is a group
 // of one. Members have one priority and the same tracks, so that no two pull in different directions.
-func StepGroup(states []State, names []string, member int, in Input, now time.Time) ([]State, []MemberAction) {
-	g := group{states: slices.Clone(states), names: names, now: now}
+//
+// The states are changed in place, and the actions appended to out: it is called for every packet.
+func StepGroup(states []State, names []string, member int, in Input, now time.Time, out []MemberAction) []MemberAction {
+	g := group{states: states, names: names, now: now, out: out}
 	g.step(member, in)
-	return g.states, g.out
+	return g.out
 }
 
 type group struct {

@@ -30,7 +30,7 @@ func newPair(t *testing.T) *pair {
 func (p *pair) at(offset time.Duration, member int, in Input, phase, others string) {
 	p.t.Helper()
 	var out []MemberAction
-	p.states, out = StepGroup(p.states, []string{"in", "out"}, member, in, epoch.Add(offset))
+	out = StepGroup(p.states, []string{"in", "out"}, member, in, epoch.Add(offset), nil)
 	var theirs []Action
 	for _, a := range out {
 		if a.Member != member {
@@ -65,14 +65,14 @@ func TestGroup(t *testing.T) {
 // A member that finds its peers gone takes the addresses of all, so the others' peers are told by the next advertisement.
 func TestGroupSwitchover(t *testing.T) {
 	p := newPair(t)
-	p.states, _ = StepGroup(p.states, []string{"in", "out"}, 0, Tick{}, epoch.Add(down200))
+	StepGroup(p.states, []string{"in", "out"}, 0, Tick{}, epoch.Add(down200), nil)
 	p.at(down200+ms, 0, StepAside{"asked"}, "backup", "advert 0, advert 0, master→backup (with in of the same group: asked)")
 	for i := range p.states {
 		if !p.states[i].Leaving() {
 			t.Errorf("member %d let go before anybody took over", i)
 		}
 	}
-	p.states, _ = StepGroup(p.states, []string{"in", "out"}, 0, Shutdown{}, epoch.Add(down200+2*ms))
+	StepGroup(p.states, []string{"in", "out"}, 0, Shutdown{}, epoch.Add(down200+2*ms), nil)
 	if !strings.Contains(p.states[1].Phase.String(), "backup") {
 		t.Errorf("one member's stop stopped the other: %s", p.states[1].Phase)
 	}

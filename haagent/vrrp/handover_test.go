@@ -310,3 +310,25 @@ func TestHandoverIsPrepared(t *testing.T) {
 		}
 	}
 }
+
+// Routers of one interval advertise at the same moments, whenever each became master, and never later than an
+// interval after the last time.
+func TestBeat(t *testing.T) {
+	s := newScenario(t, config(255, func(c *Config) { c.Beat, c.Announce.Delay, c.Announce.Refresh = epoch.Add(-300*ms), 0, 0 }))
+	s.at(0, Start{}, "advert 255, take, announce, init→master (started, as owner of the addresses)", 700*ms)
+	s.at(700*ms, Tick{}, "advert 255", 1700*ms)
+	s.at(1710*ms, Tick{}, "advert 255", 2700*ms)
+	s.at(2000*ms, heard(9, 100), "notice split_brain, advert 255, announce", 2700*ms)
+	s.at(3800*ms, Tick{}, "advert 255", 4700*ms)
+}
+
+// Of two routers the backup has nobody to wait for.
+func TestPair(t *testing.T) {
+	least := Skew(3, 254, time.Second)
+	s := newScenario(t, config(100, func(c *Config) { c.Pair = true }))
+	s.at(0, Start{}, "init→backup (started)", 3*time.Second+least)
+	s.at(time.Second, heard(9, 200), "", 4*time.Second+least)
+	s.at(2*time.Second, PeerLost{Peer: netip.MustParseAddr("10.0.0.9"), Skew: 256 * ms}, "", 2002*ms)
+	s.at(2001*ms, heard(9, 0), "", 2001*ms+least)
+	s.at(2001*ms+least, Tick{}, "advert 100, succeed 10.0.0.9, take, announce, backup→master (10.0.0.9 gave the addresses up (priority 0))", 2001*ms+least+again)
+}

@@ -33,7 +33,7 @@ func (m *machine) toMaster(reason string) {
 	m.enter(Master, reason)
 	m.Holding, m.releaseAt, m.Aside = true, time.Time{}, ""
 	m.masterInterval = m.Config.Interval
-	m.advertAt = m.now.Add(m.Config.Interval)
+	m.advertAt = m.nextAdvert()
 	m.bursts = 1
 	switch {
 	case serving:
@@ -84,9 +84,22 @@ func (m *machine) advertise() {
 	late := m.now.Sub(m.advertAt)
 	m.advertAt = m.advertAt.Add(m.Config.Interval)
 	if late >= m.Config.Interval {
-		m.advertAt = m.now.Add(m.Config.Interval)
+		m.advertAt = m.nextAdvert()
 	}
 	m.send(m.Priority)
+}
+
+// nextAdvert is an interval from now, or the last beat before that: routers of one interval advertise at the same
+// moment, so that this host and the others wake up once for all of them.
+func (m *machine) nextAdvert() time.Time {
+	at := m.now.Add(m.Config.Interval)
+	if m.Config.Beat.IsZero() {
+		return at
+	}
+	if over := at.Sub(m.Config.Beat) % m.Config.Interval; over > 0 {
+		return at.Add(-over)
+	}
+	return at
 }
 
 // noticeLateness makes a master step down that was silent for as long as the others wait: one of them may serve the

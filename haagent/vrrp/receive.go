@@ -78,6 +78,9 @@ func (m *machine) judge(p *Packet, a *Advert) Drop {
 // heardAsMaster is what RFC 9568 section 6.4.3 says of an advertisement.
 func (m *machine) heardAsMaster(src netip.Addr, a *Advert) {
 	wins := a.Priority > m.Priority || a.Priority == m.Priority && src.Compare(m.Source) > 0
+	if a.Priority == PriorityOwner && m.Priority == PriorityOwner && m.news(src, NoticeTwoOwners, true) {
+		m.tell(src, NoticeTwoOwners, "%s claims priority 255 too: only one router can own the addresses", src)
+	}
 	switch {
 	case a.Priority == 0:
 		m.advertNow()
@@ -109,7 +112,7 @@ func (m *machine) advertNow() {
 	}
 	m.answeredAt = m.now
 	m.send(m.Priority)
-	m.advertAt = m.now.Add(m.Config.Interval)
+	m.advertAt = m.nextAdvert()
 }
 
 // rival reports another master at the same time. The last word of one that has just lost is none.
@@ -132,9 +135,6 @@ func (m *machine) rival(src netip.Addr, a *Advert) {
 // that only now can believe it, and lets the addresses go when the requests under way are done.
 func (m *machine) yield(src netip.Addr, a *Advert) {
 	reason := m.whyYield(src, a)
-	if a.Priority == PriorityOwner && m.Priority == PriorityOwner && m.news(src, NoticeTwoOwners, true) {
-		m.tell(src, NoticeTwoOwners, "%s claims priority 255 too: only one router can own the addresses", src)
-	}
 	m.send(m.Priority)
 	m.lingerOn()
 	m.toBackup(reason, a.Interval)

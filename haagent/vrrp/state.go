@@ -47,6 +47,7 @@ type Config struct {
 	PreemptDelay time.Duration
 	StartDelay   time.Duration // not master sooner than this after Start
 	Handover     bool          // a master whose priority a track lowers offers the addresses at once
+	Pair         bool          // there are two routers only: the skew keeps no order among several backups
 	Strict       bool          // version 2: drop advertisements with other addresses
 	Compare      Compare
 	Password     *Password // version 2; nil: none
@@ -56,9 +57,10 @@ type Config struct {
 	Addresses    []netip.Addr
 	Checksum     Checksum // of what is sent
 	Announce     Announcing
-	Tracks       []Track // as they are at the moment
-	Quorum       *Track  // must be up before a silent master is replaced; nil: nothing must
-	Fence        bool    // a silent master's death must be confirmed before it is replaced
+	Tracks       []Track   // as they are at the moment
+	Quorum       *Track    // must be up before a silent master is replaced; nil: nothing must
+	Beat         time.Time // moment from which intervals are counted, the same for all routers of a host; zero: each has its own
+	Fence        bool      // a silent master's death must be confirmed before it is replaced
 
 	packed Addresses
 }
@@ -230,7 +232,16 @@ func MasterDown(version, priority uint8, masterInterval time.Duration) time.Dura
 
 // skew and masterDown are the same for this configuration.
 func (c *Config) skew(priority uint8, masterInterval time.Duration) time.Duration {
-	return Skew(c.Version, priority, masterInterval)
+	return Skew(c.Version, c.turn(priority), masterInterval)
+}
+
+// turn is the priority that the skew is computed from. Of two routers only one is backup, so it waits as the strongest
+// possible one would.
+func (c *Config) turn(priority uint8) uint8 {
+	if c.Pair {
+		return max(priority, PriorityOwner-1)
+	}
+	return priority
 }
 
 func (c *Config) masterDown(priority uint8, masterInterval time.Duration) time.Duration {
@@ -248,5 +259,5 @@ const maxLinger = 100 * time.Millisecond
 // handoverBound is how long a leaving master waits for a successor: the longest that the protocol lets one wait
 // after a priority of 0, but no longer than a person at the console would.
 func (c *Config) handoverBound() time.Duration {
-	return min(c.skew(1, c.Interval), 10*time.Second) + c.linger()
+	return min(Skew(c.Version, 1, c.Interval), 10*time.Second) + c.linger()
 }

@@ -258,12 +258,11 @@ func (m *machine) toFault(reason string) {
 }
 
 func (m *machine) tick() {
+	if m.due(m.downAt) {
+		m.masterIsDown() // before letting go: a former master may take back what it still holds
+	}
 	if m.due(m.releaseAt) {
 		m.letGo()
-	}
-	if m.due(m.downAt) {
-		m.masterIsDown()
-		return
 	}
 	if m.due(m.advertAt) {
 		m.advertise()
@@ -341,7 +340,7 @@ func (m *machine) reconfigure(next Config) {
 	m.masterInterval = next.Interval
 	m.do(TakeAddresses{})
 	m.send(m.Priority)
-	m.advertAt = m.now.Add(next.Interval)
+	m.advertAt = m.nextAdvert()
 	m.do(TrimAddresses{})
 	if len(without(m.Config.Addresses, old.Addresses)) > 0 {
 		m.announce(next.Announce.Count)

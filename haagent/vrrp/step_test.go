@@ -208,6 +208,11 @@ func TestBackup(t *testing.T) {
 			ms+linger)
 		s.at(time.Second, heard(8, 100), "", ms+linger)
 	})
+	t.Run("two owners are told of also by the one that remains", func(t *testing.T) {
+		s := newScenario(t, config(255))
+		s.at(0, Start{}, "advert 255, take, announce, init→master (started, as owner of the addresses)", time.Second)
+		s.at(ms, heard(3, 255), "notice two_owners, advert 255", time.Second)
+	})
 	t.Run("a master that lowers its priority", func(t *testing.T) {
 		s := start(t, 150)
 		down := MasterDown(3, 150, time.Second)

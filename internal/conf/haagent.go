@@ -36,6 +36,7 @@ type Instance struct {
 	DownIntervals  int           `yaml:"down_intervals" doc:"intervals without an advertisement after which the master is given up, 1 to 100; the same on all routers, the RFCs say 3"`
 	NoPreempt      bool          `yaml:"nopreempt" doc:"do not take over from a master of lower priority"`
 	PreemptDelay   time.Duration `yaml:"preempt_delay" doc:"wait this long before taking over from a master of lower priority, 0 to 1h"`
+	Pair           bool          `yaml:"pair" doc:"there are two routers and no more: the backup waits the least skew there is, whatever its priority, because nobody else would come first; so it is with one peer"`
 	Degraded       string        `yaml:"degraded" doc:"what a master does whose priority a track lowers: advertise (the others find out, as keepalived) or handover (it offers the addresses at once)"`
 	Strict         bool          `yaml:"strict" doc:"follow the RFC to the letter: no peers, no password, and version 2 drops advertisements whose addresses differ"`
 	Password       string        `yaml:"password" conf:"secret" doc:"version 2: PASS authentication, the first 8 bytes count; sent in the clear, it keeps out mistakes, not attackers"`

@@ -92,7 +92,7 @@ func (o *ours) configure(s *side, all ...setup) error {
 	var b strings.Builder
 	b.WriteString("haagent:\n  instances:\n")
 	for _, v := range all {
-		fmt.Fprintf(&b, "    - {name: v%d, interface: eth0, vrid: %d, version: %d, priority: %d, interval: %s, addresses: [%s]",
+		fmt.Fprintf(&b, "    - {name: v%d, interface: eth0, vrid: %d, version: %d, priority: %d, interval: %s, pair: true, addresses: [%s]",
 			v.vrid, v.vrid, v.version, v.priority, v.interval, strings.Join(v.addresses, ", "))
 		if v.watch != nothing {
 			b.WriteString(", track: [{name: service}]")
