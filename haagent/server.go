@@ -48,17 +48,18 @@ func (a *Agent) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot make the agent's socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	// The group may ask, as the collector under a user of its own does; to tell takes the agent's own user or root.
+	if err := os.Chmod(path, 0o660); err != nil {
 		return errors.Join(fmt.Errorf("cannot protect the agent's socket: %w", err), ln.Close())
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
 	mux.HandleFunc("GET /events", a.answerEvents)
-	mux.HandleFunc("POST /switchover", a.answerSwitchover)
-	mux.HandleFunc("POST /drain", a.answerDrain)
+	mux.HandleFunc("POST /switchover", ownersOnly(a.answerSwitchover))
+	mux.HandleFunc("POST /drain", ownersOnly(a.answerDrain))
 	s := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: maxWait + 10*time.Second, MaxHeaderBytes: 8 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withPeer,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
@@ -66,6 +67,38 @@ func (a *Agent) serve(ctx context.Context) error {
 		return fmt.Errorf("cannot serve the agent's socket: %w", err)
 	}
 	return nil
+}
+
+// peerKey is where withPeer keeps the user at the other end of a connection.
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return ctx
+	}
+	var cred *unix.Ucred
+	if waitErr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); waitErr != nil || err != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, peerKey{}, cred.Uid)
+}
+
+// ownersOnly lets the agent's own user and root in.
+func ownersOnly(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		uid, known := r.Context().Value(peerKey{}).(uint32)
+		if !known || uid != 0 && int(uid) != os.Geteuid() {
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(status.Refusal{Error: "only root and the user who runs the agent may tell it what to do"}) // the reader is gone
+			return
+		}
+		next(w, r)
+	}
 }
 
 func answer(w http.ResponseWriter, v any) {
