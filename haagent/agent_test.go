@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,8 +165,8 @@ func TestEventsOverTheSocket(t *testing.T) {
 		t.Errorf("a waiting reader got %+v", e)
 	}
 	info, err := os.Stat(filepath.Join(a.dir, status.Socket))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("socket: %v, %v; want mode 0600", info.Mode(), err)
+	if err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("socket: %v, %v; want mode 0660", info.Mode(), err)
 	}
 	for _, bad := range []string{"/events?after=x", "/events?wait=x", "/events?after=-1"} {
 		if err := a.get(bad, new(status.Events)); err == nil || !strings.HasPrefix(err.Error(), "400") {
@@ -247,5 +249,20 @@ func TestConfigured(t *testing.T) {
 	}
 	if _, err := New(Options{Log: slog.Default()}); !errors.Is(err, ErrConfig) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestOnlyOwnersMayTell(t *testing.T) {
+	told := ownersOnly(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	for _, c := range []struct {
+		uid  any
+		want int
+	}{{uint32(0), 200}, {uint32(os.Geteuid()), 200}, {uint32(65534), 403}, {nil, 403}} {
+		r := httptest.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, c.uid), http.MethodPost, "/drain?on=true", nil)
+		w := httptest.NewRecorder()
+		told(w, r)
+		if w.Code != c.want {
+			t.Errorf("user %v: got %d, want %d", c.uid, w.Code, c.want)
+		}
 	}
 }

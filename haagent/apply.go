@@ -177,8 +177,7 @@ func (a *Agent) retire(old *unit, m *instance, s vrrp.State) {
 	last.retired(m)
 }
 
-// reconfigure tells a unit what changed of its members. What is known of the tracks is looked up when the unit is at
-// it, so that no news of one is overtaken by an older look.
+// reconfigure tells a unit what changed of its members.
 func (a *Agent) reconfigure(u *unit, p plan, c conf.HAAgent) {
 	if p.group != nil {
 		u.notify.Store(&p.group.Notify)
@@ -188,11 +187,7 @@ func (a *Agent) reconfigure(u *unit, p plan, c conf.HAAgent) {
 		if reflect.DeepEqual(m.shown, next) && c.StartDelay == a.config.StartDelay && slices.Equal(m.uses, p.uses(&next)) {
 			continue
 		}
-		m.setUses(p.uses(&next))
-		u.tellMade(m, func() vrrp.Input {
-			m.configure(next)
-			return vrrp.Reconfigure{Config: a.configOf(m, c.StartDelay)}
-		})
+		a.change(u, m, p, next, c)
 	}
 }
 
@@ -232,18 +227,15 @@ func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*uni
 	}
 	for _, n := range p.members {
 		if was, ok := loose[n.Name]; ok {
-			was.group = u.name
-			was.setUses(p.uses(&n))
-			was.configure(n)
-			s, _ := vrrp.Step(was.state, vrrp.Reconfigure{Config: a.configOf(was.instance, c.StartDelay)}, time.Now())
-			u.add(was.instance, s)
+			was.setGroup(u.name)
+			u.add(was.instance, was.state)
 			continue
 		}
 		m, err := a.newInstance(n, p.uses(&n), addrs)
 		if err != nil {
 			return nil, errors.Join(err, u.discard())
 		}
-		m.group = u.name
+		m.setGroup(u.name)
 		s := vrrp.New(a.configOf(m, c.StartDelay), time.Now())
 		s, _ = vrrp.Step(s, linkInput(m, link.Look(n.Interface, virtual(c.Instances))), time.Now())
 		u.add(m, s)
@@ -254,5 +246,21 @@ func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*uni
 	}
 	u.alive.Store(time.Now().UnixNano())
 	a.group.Go(func() error { u.run(); return nil })
+	for n, m := range u.members {
+		if _, ok := loose[m.name]; ok { // it has not been told of what changed, nor of its link meanwhile
+			a.change(u, m, p, p.members[n], c)
+			u.tell(m, linkInput(m, link.Look(m.shown.Interface, virtual(c.Instances))))
+		}
+	}
 	return u, nil
+}
+
+// change tells a router its new configuration. What is known of the tracks is looked up when the unit is at it, so that
+// no news of one is overtaken by an older look.
+func (a *Agent) change(u *unit, m *instance, p plan, next conf.Instance, c conf.HAAgent) {
+	m.setUses(p.uses(&next))
+	u.tellMade(m, func() vrrp.Input {
+		m.configure(next)
+		return vrrp.Reconfigure{Config: a.configOf(m, c.StartDelay)}
+	})
 }

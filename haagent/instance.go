@@ -30,8 +30,7 @@ type instance struct {
 
 	placed string // the interface that the addresses are held on
 
-	config  conf.Instance // of the unit alone, as all up to mu
-	group   string
+	config  conf.Instance  // of the unit alone, as all up to mu
 	native  []conf.Address // the owner's own, there before
 	message []byte
 	spacer  *spacer
@@ -45,6 +44,7 @@ type instance struct {
 
 	mu        sync.Mutex // of what others may ask for
 	shown     conf.Instance
+	group     string
 	uses      []conf.TrackUse
 	held      []conf.Address
 	late      lateness
@@ -60,37 +60,6 @@ type shared struct {
 	testament *testament.Writer
 	firewall  *link.Firewall // nil: the kernel has none
 	global    atomic.Pointer[conf.Notify]
-}
-
-// vrrpConfig turns the file's words into the protocol's. tracks are as they are at the moment.
-func vrrpConfig(c conf.Instance, start time.Duration, tracks []vrrp.Track, quorum *vrrp.Track) vrrp.Config {
-	out := vrrp.Config{
-		Interface: c.Interface, Family: vrrp.FamilyOf(c.Addresses[0].Addr()), Version: uint8(c.Version), VRID: uint8(c.VRID), Priority: uint8(c.Priority),
-		Interval: c.Interval, DownAfter: c.DownIntervals, NoPreempt: c.NoPreempt, PreemptDelay: c.PreemptDelay, StartDelay: start,
-		Pair: c.Pair || len(c.Peers) == 1, Handover: c.Degraded == "handover", Strict: c.Strict, MinTTL: c.MinTTL, Group: c.MulticastGroup.WithZone(""), Tracks: tracks, Quorum: quorum,
-		Fence:    len(c.Fence.Command) > 0,
-		Announce: vrrp.Announcing{Count: c.Announce.Count, Delay: c.Announce.Delay, Refresh: c.Announce.Refresh},
-	}
-	if c.Checksum == "rfc9568" {
-		out.Checksum = vrrp.MessageOnly
-	}
-	switch c.CheckAddresses {
-	case "first":
-		out.Compare = vrrp.CompareFirst
-	case "never":
-		out.Compare = vrrp.CompareNever
-	}
-	if c.Password != "" {
-		p := vrrp.NewPassword(c.Password)
-		out.Password = &p
-	}
-	for _, a := range c.Addresses {
-		out.Addresses = append(out.Addresses, a.Addr())
-	}
-	for _, p := range c.Peers {
-		out.Peers = append(out.Peers, p.WithZone(""))
-	}
-	return out
 }
 
 // wanted are the addresses that a master holds.

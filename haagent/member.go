@@ -64,6 +64,12 @@ func (i *instance) setUses(uses []conf.TrackUse) {
 	i.mu.Unlock()
 }
 
+func (i *instance) setGroup(name string) {
+	i.mu.Lock()
+	i.group = name
+	i.mu.Unlock()
+}
+
 // start starts what an instance has besides its unit.
 func (a *Agent) start(u *unit, i *instance) {
 	if i.stop != nil {

@@ -113,11 +113,11 @@ func (i *instance) status(s vrrp.State, now time.Time, drained bool) status.Inst
 	for key, c := range i.conflicts {
 		conflicts = append(conflicts, status.Conflict{Address: key.addr.String(), MAC: c.who, Seen: c.seen, Source: key.source})
 	}
-	c := i.shown
+	c, group := i.shown, i.group
 	i.mu.Unlock()
 	n := &s.Counters
 	out := status.Instance{
-		Name: i.name, Interface: c.Interface, Family: s.Config.Family.String(), VRID: int(i.vrid), Version: int(s.Config.Version), Group: i.group,
+		Name: i.name, Interface: c.Interface, Family: s.Config.Family.String(), VRID: int(i.vrid), Version: int(s.Config.Version), Group: group,
 		Peers: hosts(s.Config.Peers), Strict: c.Strict, NoPreempt: c.NoPreempt,
 		State: s.Phase.String(), StateNumber: int(s.Phase), Since: s.Since, Reason: s.Reason, Paused: paused(&s, drained), Leaving: s.Leaving(),
 		Priority: int(s.Priority), PriorityConfigured: int(s.Config.Priority), IntervalMS: s.Config.Interval.Milliseconds(),

@@ -2,6 +2,7 @@ package haagent
 
 import (
 	"slices"
+	"time"
 
 	"keepwatch/haagent/vrrp"
 	"keepwatch/internal/conf"
@@ -75,4 +76,35 @@ func (p *plan) continues(u *unit) bool {
 	return u.name == p.name() && slices.EqualFunc(u.members, p.members, func(m *instance, n conf.Instance) bool {
 		return m.name == n.Name && sameRouter(m.shown, n)
 	})
+}
+
+// vrrpConfig turns the file's words into the protocol's. tracks are as they are at the moment.
+func vrrpConfig(c conf.Instance, start time.Duration, tracks []vrrp.Track, quorum *vrrp.Track) vrrp.Config {
+	out := vrrp.Config{
+		Interface: c.Interface, Family: vrrp.FamilyOf(c.Addresses[0].Addr()), Version: uint8(c.Version), VRID: uint8(c.VRID), Priority: uint8(c.Priority),
+		Interval: c.Interval, DownAfter: c.DownIntervals, NoPreempt: c.NoPreempt, PreemptDelay: c.PreemptDelay, StartDelay: start,
+		Pair: c.Pair || len(c.Peers) == 1, Handover: c.Degraded == "handover", Strict: c.Strict, MinTTL: c.MinTTL, Group: c.MulticastGroup.WithZone(""), Tracks: tracks, Quorum: quorum,
+		Fence:    len(c.Fence.Command) > 0,
+		Announce: vrrp.Announcing{Count: c.Announce.Count, Delay: c.Announce.Delay, Refresh: c.Announce.Refresh},
+	}
+	if c.Checksum == "rfc9568" {
+		out.Checksum = vrrp.MessageOnly
+	}
+	switch c.CheckAddresses {
+	case "first":
+		out.Compare = vrrp.CompareFirst
+	case "never":
+		out.Compare = vrrp.CompareNever
+	}
+	if c.Password != "" {
+		p := vrrp.NewPassword(c.Password)
+		out.Password = &p
+	}
+	for _, a := range c.Addresses {
+		out.Addresses = append(out.Addresses, a.Addr())
+	}
+	for _, p := range c.Peers {
+		out.Peers = append(out.Peers, p.WithZone(""))
+	}
+	return out
 }
