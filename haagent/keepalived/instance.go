@@ -24,7 +24,6 @@ type instance struct {
 	six         bool
 	peersAt     Place
 	minTTL      map[netip.Addr]int
-	spacing     bool
 	preemptWait *statement
 }
 

@@ -29,8 +29,7 @@ func newPair(t *testing.T) *pair {
 // at feeds an input to a member and checks both phases and the actions of the other one.
 func (p *pair) at(offset time.Duration, member int, in Input, phase, others string) {
 	p.t.Helper()
-	var out []MemberAction
-	out = StepGroup(p.states, []string{"in", "out"}, member, in, epoch.Add(offset), nil)
+	out := StepGroup(p.states, []string{"in", "out"}, member, in, epoch.Add(offset), nil)
 	var theirs []Action
 	for _, a := range out {
 		if a.Member != member {
