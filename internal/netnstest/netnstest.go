@@ -94,6 +94,15 @@ func (n *Net) mustIP(args ...string) string {
 	return string(out)
 }
 
+// Contained tells whether this process runs in a container, apart from the system's first processes and users: the
+// kernel keeps some news from it then. The numbers are those of the first namespaces (PROC_PID_INIT_INO and
+// PROC_USER_INIT_INO of linux/proc_ns.h).
+func Contained() bool {
+	pid, _ := os.Readlink("/proc/self/ns/pid")
+	user, _ := os.Readlink("/proc/self/ns/user")
+	return pid != "pid:[4026531836]" || user != "user:[4026531837]"
+}
+
 // Node is one host: a namespace with the interface eth0.
 type Node struct {
 	net       *Net
