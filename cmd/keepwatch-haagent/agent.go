@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"keepwatch/haagent"
+	"keepwatch/haagent/realtime"
 	"keepwatch/haagent/testament"
 	"keepwatch/internal/conf"
 	"keepwatch/internal/datafolder"
@@ -59,8 +60,15 @@ func (a *agent) build() error {
 	if err != nil {
 		return err
 	}
-	a.agent, err = haagent.New(haagent.Options{Config: c.HAAgent, Host: c.Host, DataDir: folder.Path, Log: a.log, Testament: a.will})
-	return err
+	if a.agent, err = haagent.New(haagent.Options{Config: c.HAAgent, Host: c.Host, DataDir: folder.Path, Log: a.log, Testament: a.will}); err != nil {
+		return err
+	}
+	if p := c.HAAgent.Realtime; p > 0 {
+		if err := realtime.Ask(p); err != nil {
+			a.log.Warn("the agent is scheduled as any other process, and may be late on a busy host", "err", err)
+		}
+	}
+	return nil
 }
 
 func (a *agent) run(ctx context.Context) error {

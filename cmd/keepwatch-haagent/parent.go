@@ -37,9 +37,7 @@ func runParent(args arguments) error {
 	var level slog.LevelVar
 	log := logs.New(os.Stderr, c.Log, &level).With("part", "haagent")
 	if p := c.HAAgent.Realtime; p > 0 {
-		if err := realtime.Ask(p); err != nil {
-			log.Warn("the agent is scheduled as any other process, and may be late on a busy host", "err", err)
-		}
+		_ = realtime.Ask(p) // where it is not allowed the agent says so, once it has found nothing worse
 	}
 	defer time.AfterFunc(settling, slim).Stop()
 	return supervise.Run(ctx, supervise.Options{
