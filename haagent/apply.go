@@ -130,7 +130,7 @@ func (a *Agent) applyUnits(c conf.HAAgent) error {
 		close(u.freeze)
 		<-u.ended
 		for n, m := range u.members {
-			if i := slices.IndexFunc(c.Instances, func(x conf.Instance) bool { return x.Name == m.name }); i >= 0 && sameRouter(m.shown, c.Instances[i]) {
+			if i := slices.IndexFunc(c.Instances, func(x conf.Instance) bool { return x.Name == m.name }); i >= 0 && sameRouter(m.asked(), c.Instances[i]) {
 				loose[m.name] = moving{m, u.states[n]}
 				continue
 			}
@@ -184,7 +184,7 @@ func (a *Agent) reconfigure(u *unit, p plan, c conf.HAAgent) {
 	}
 	for n, m := range u.members {
 		next := p.members[n]
-		if reflect.DeepEqual(m.shown, next) && c.StartDelay == a.config.StartDelay && slices.Equal(m.uses, p.uses(&next)) {
+		if reflect.DeepEqual(m.asked(), next) && c.StartDelay == a.config.StartDelay && slices.Equal(m.uses, p.uses(&next)) {
 			continue
 		}
 		a.change(u, m, p, next, c)
@@ -249,7 +249,7 @@ func (a *Agent) startUnit(p plan, c conf.HAAgent, loose map[string]moving) (*uni
 	for n, m := range u.members {
 		if _, ok := loose[m.name]; ok { // it has not been told of what changed, nor of its link meanwhile
 			a.change(u, m, p, p.members[n], c)
-			u.tell(m, linkInput(m, link.Look(m.shown.Interface, virtual(c.Instances))))
+			u.tell(m, linkInput(m, link.Look(p.members[n].Interface, virtual(c.Instances))))
 		}
 	}
 	return u, nil

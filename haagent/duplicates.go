@@ -20,9 +20,7 @@ type asking struct {
 func (a *Agent) askDuplicates() {
 	every := make(map[string]time.Duration)
 	for _, l := range a.on(func(*instance) bool { return true }) {
-		l.member.mu.Lock()
-		d := l.member.shown.Duplicates
-		l.member.mu.Unlock()
+		d := l.member.asked().Duplicates
 		if place := l.member.placed; d > 0 && (every[place] == 0 || d < every[place]) {
 			every[place] = d
 		}

@@ -58,6 +58,13 @@ func (i *instance) configure(c conf.Instance) {
 	i.mu.Unlock()
 }
 
+// asked is the configuration in force, for who does not drive the instance.
+func (i *instance) asked() conf.Instance {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.shown
+}
+
 func (i *instance) setUses(uses []conf.TrackUse) {
 	i.mu.Lock()
 	i.uses = uses
@@ -108,9 +115,7 @@ func (u *unit) discard() error {
 
 // linkInput is what an interface's status means for an instance.
 func linkInput(i *instance, s link.Status) vrrp.LinkChanged {
-	i.mu.Lock()
-	source := i.shown.Source
-	i.mu.Unlock()
+	source := i.asked().Source
 	in := vrrp.LinkChanged{Up: s.Up, Source: s.Source4, Detail: s.Detail}
 	if i.family() == vrrp.IPv6 {
 		in.Source = s.Source6

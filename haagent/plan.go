@@ -74,7 +74,7 @@ func (p *plan) uses(n *conf.Instance) []conf.TrackUse {
 // continues tells whether a unit can go on as planned.
 func (p *plan) continues(u *unit) bool {
 	return u.name == p.name() && slices.EqualFunc(u.members, p.members, func(m *instance, n conf.Instance) bool {
-		return m.name == n.Name && sameRouter(m.shown, n)
+		return m.name == n.Name && sameRouter(m.asked(), n)
 	})
 }
 

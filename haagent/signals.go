@@ -33,7 +33,7 @@ func (a *Agent) bfdChanged(e session.Event) {
 	}
 	var told []listener
 	if !e.Up && !e.Admin && e.Diag == bfd.DiagSilent {
-		told = a.on(func(i *instance) bool { return slices.Contains(i.shown.BFD, e.Name) })
+		told = a.on(func(i *instance) bool { return slices.Contains(i.asked().BFD, e.Name) })
 	}
 	var session conf.BFDSession
 	for _, s := range a.config.BFD {
@@ -61,7 +61,7 @@ func (a *Agent) sessionIsUp(name string) (up bool, detail string) {
 
 // fence runs the program that must confirm a master's death, beside the unit, which goes on hearing meanwhile.
 func (a *Agent) fence(u *unit, m *instance, f vrrp.Fence) {
-	c := m.config.Fence
+	c, labels := m.config.Fence, m.labels()
 	a.group.Go(func() error {
 		r, err := a.scripts.Run(u.ctx, script.Command{Argv: append(slices.Clone(c.Command), f.Master.String()), Timeout: c.Timeout, Env: []string{"KEEPWATCH_INSTANCE=" + m.name}})
 		out, _, _ := strings.Cut(strings.TrimSpace(r.Output), "\n")
@@ -72,7 +72,7 @@ func (a *Agent) fence(u *unit, m *instance, f vrrp.Fence) {
 		case r.TimedOut:
 			answer.Detail = fmt.Sprintf("no answer within %s", c.Timeout)
 		}
-		a.journal.add(time.Now(), "vrrp_fenced", fmt.Sprintf("%s: fencing %s: dead %t: %s", m.name, f.Master, answer.Dead, answer.Detail), m.labels())
+		a.journal.add(time.Now(), "vrrp_fenced", fmt.Sprintf("%s: fencing %s: dead %t: %s", m.name, f.Master, answer.Dead, answer.Detail), labels)
 		u.tell(m, answer)
 		return nil
 	})
