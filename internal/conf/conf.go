@@ -52,12 +52,15 @@ type Collector struct {
 	HostDmax  time.Duration `yaml:"host_dmax" doc:"a host silent for longer is forgotten, 1m to 8760h and at least four intervals"`
 	Keys      []Key         `yaml:"keys" doc:"frame keys; empty: one made at first start in the data folder"`
 	Native    Native        `yaml:"native" doc:"the channel of sealed frames"`
-	Gmond     Gmond         `yaml:"gmond" doc:"the channel of Ganglia's own packets, which are plain"`
+	Gmond     Gmond         `yaml:"gmond" doc:"this host's place in a Ganglia network, whose packets are plain"`
 	Serve     Serve         `yaml:"serve" doc:"where extractors fetch the cluster's state"`
 	MaxHosts  int           `yaml:"max_hosts" doc:"hosts held in soft state, 1 to 1000000"`
 	MaxSeries int           `yaml:"max_series" doc:"series held in soft state, of one host, 1 to 10000000"`
 	MaxBytes  int64         `yaml:"max_bytes" doc:"bytes of the last minutes' history, at least 1048576"`
 	Probes    Probes        `yaml:"probes" doc:"the sources that this host reads"`
+	Checks    Checks        `yaml:"checks" doc:"remote checks that the collectors of a cluster share"`
+	Deaf      bool          `yaml:"deaf" doc:"nothing is heard or served: this host only sends"`
+	Mute      bool          `yaml:"mute" doc:"no probe runs and no sample is sent: this host only hears and serves"`
 }
 
 // Native is the channel of sealed frames.
@@ -68,14 +71,6 @@ type Native struct {
 	Listen    string   `yaml:"listen" doc:"address for unicast frames; empty: none"`
 	SendTo    []string `yaml:"send_to" doc:"unicast receivers, host:port"`
 	Payload   int      `yaml:"payload" doc:"bytes of one datagram at most, 576 to 8900"`
-}
-
-// Gmond is the channel of Ganglia's own packets, which are plain: they are taken only from the networks listed.
-type Gmond struct {
-	Group      string   `yaml:"group" doc:"multicast group and port; empty: none"`
-	Interface  string   `yaml:"interface" doc:"as of native"`
-	Listen     string   `yaml:"listen" doc:"address for unicast packets; empty: none"`
-	AcceptFrom []string `yaml:"accept_from" doc:"networks whose packets count, as 10.0.0.0/8; 'local' is this host's own addresses"`
 }
 
 // Serve is where extractors fetch the cluster's state.
@@ -132,6 +127,8 @@ type Extractor struct {
 	Clusters []Cluster `yaml:"clusters" doc:"where each cluster's state is fetched; empty: this host's own collector"`
 	Storage  Storage   `yaml:"storage" doc:"bounds of what is kept"`
 	Query    Query     `yaml:"query" doc:"bounds of what one PromQL query may cost"`
+	Ganglia  Ganglia   `yaml:"ganglia" doc:"gmonds and gmetads that are polled over XML, and gmetad's own ports"`
+	Hosts    HostNames `yaml:"hosts" doc:"which names mean one host"`
 }
 
 // Cluster lists the aggregators of one cluster, in order of preference.
@@ -244,8 +241,12 @@ func Default() Config {
 		Bus:      Bus{MaxBytes: 4 << 30},
 		Collector: Collector{
 			Interval: 15 * time.Second, HostDmax: 24 * time.Hour,
-			Native:   Native{Group: "239.2.11.72:8660", TTL: 1, Payload: 1400},
-			Gmond:    Gmond{Group: "239.2.11.71:8649", AcceptFrom: []string{"local"}},
+			Native: Native{Group: "239.2.11.72:8660", TTL: 1, Payload: 1400},
+			Gmond: Gmond{
+				Receive:  []GmondReceive{{Group: "239.2.11.71:8649", AcceptFrom: []string{"local"}, Buffer: 8 << 20}},
+				Metadata: time.Minute, HostTmax: 20 * time.Second,
+				XML: GmondXML{Listen: "127.0.0.1:8649", AcceptFrom: []string{"local"}},
+			},
 			Serve:    Serve{Listen: "127.0.0.1:8660"},
 			MaxHosts: 20_000, MaxSeries: 20_000, MaxBytes: 512 << 20,
 			Probes: Probes{Host: HostProbe{Enabled: true}},
@@ -253,6 +254,7 @@ func Default() Config {
 		Extractor: Extractor{
 			Storage: Storage{Retention: 14 * 24 * time.Hour, Flush: time.Second},
 			Query:   Query{Timeout: 30 * time.Second, MaxSamples: 20_000_000, Lookback: 5 * time.Minute},
+			Ganglia: Ganglia{Grid: "unspecified", XML: "127.0.0.1:8651", Interactive: "127.0.0.1:8652", AcceptFrom: []string{"local"}},
 		},
 		Alerter: Alerter{
 			SMTP:      SMTP{From: "keepwatch@localhost", TLS: "starttls", Timeout: 20 * time.Second},

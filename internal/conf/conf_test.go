@@ -60,7 +60,7 @@ func TestLoadFull(t *testing.T) {
 	if got := c.Collector.Probes.SNMP[0]; got.Version != "2c" || got.Timeout != 2*time.Second || got.Retries != 1 {
 		t.Errorf("snmp: got %+v, want version 2c, timeout 2s, retries 1", got)
 	}
-	if got, want := c.Collector.Gmond.AcceptFrom, []string{"local", "10.0.0.0/8"}; !slices.Equal(got, want) {
+	if got, want := c.Collector.Gmond.Receive[0].AcceptFrom, []string{"local", "10.0.0.0/8"}; !slices.Equal(got, want) {
 		t.Errorf("accept_from: got %q, want %q", got, want)
 	}
 	if got, want := c.Extractor.Storage.Retention, 30*24*time.Hour; got != want {

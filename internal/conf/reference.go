@@ -120,6 +120,21 @@ func defaultOf(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Struct:
 		return ""
+	case reflect.Slice:
+		if v.Len() > 0 && !scalarType(v.Type().Elem()) {
+			var b strings.Builder
+			fmt.Fprintf(&b, "%d:", v.Len())
+			for i := range v.Len() {
+				for _, r := range rowsOf(v.Index(i), "") {
+					if !r.value.IsZero() {
+						fmt.Fprintf(&b, " `%s: %v`", strings.TrimPrefix(r.path, "."), r.value.Interface())
+					}
+				}
+			}
+			return b.String()
+		}
+	}
+	switch v.Kind() {
 	case reflect.Slice, reflect.Map:
 		if v.Len() == 0 {
 			return "none"

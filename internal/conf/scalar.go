@@ -3,6 +3,7 @@ package conf
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -41,7 +42,7 @@ func fieldsOf(t reflect.Type) []field {
 // scalarType says whether values of t are written as one word.
 func scalarType(t reflect.Type) bool {
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64:
 		return true
 	}
 	return readsText(t)
@@ -65,6 +66,8 @@ func typeWord(t reflect.Type) string {
 		return "true or false"
 	case t.Kind() == reflect.String:
 		return "text"
+	case t.Kind() == reflect.Float64:
+		return "a number"
 	}
 	return "a whole number"
 }
@@ -90,6 +93,11 @@ func setScalar(v reflect.Value, text string) error {
 	case t.Kind() == reflect.Bool:
 		ok = text == "true" || text == "false"
 		v.SetBool(text == "true")
+	case t.Kind() == reflect.Float64:
+		x, err := strconv.ParseFloat(text, 64)
+		if ok = err == nil && !math.IsNaN(x) && !math.IsInf(x, 0); ok {
+			v.SetFloat(x)
+		}
 	default:
 		x, err := strconv.ParseInt(text, 10, t.Bits())
 		if ok = err == nil; ok {
@@ -147,6 +155,18 @@ func itemDefault(t reflect.Type) reflect.Value {
 		item.Name = "haproxy"
 	case *SNMPProbe:
 		item.Version, item.Timeout, item.Retries = "2c", 2*time.Second, 1
+	case *GmondReceive:
+		item.AcceptFrom, item.Buffer = []string{"local"}, 8<<20
+	case *GmondSend:
+		item.TTL = 1
+	case *GmondGroup:
+		item.Every, item.Threshold = time.Minute, time.Hour
+	case *GmondMetric:
+		item.ValueThreshold = -1
+	case *TCPCheck:
+		item.Timeout, item.Vantage, item.Quorum = 2*time.Second, 1, 1
+	case *GangliaSource:
+		item.Interval, item.Store = 15*time.Second, true
 	case *Instance:
 		item.Version, item.Interval, item.Checksum = 3, time.Second, "keepalived"
 		item.DownIntervals, item.Degraded, item.Accept, item.CheckAddresses = 3, "advertise", true, "each"

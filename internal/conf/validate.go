@@ -38,15 +38,22 @@ func (c *Config) faults() Faults {
 // listeners: two that want the same socket would fail at start, one of them at random.
 func (k *checker) listeners(c *Config) {
 	udp, tcp := make(map[string]string), make(map[string]string)
-	for _, l := range []struct {
+	type listener struct {
 		path, address string
 		seen          map[string]string
-	}{
+	}
+	all := []listener{
 		{"collector.native.listen", c.Collector.Native.Listen, udp},
-		{"collector.gmond.listen", c.Collector.Gmond.Listen, udp},
 		{"collector.serve.listen", c.Collector.Serve.Listen, tcp},
+		{"collector.gmond.xml.listen", c.Collector.Gmond.XML.Listen, tcp},
+		{"extractor.ganglia.xml", c.Extractor.Ganglia.XML, tcp},
+		{"extractor.ganglia.interactive", c.Extractor.Ganglia.Interactive, tcp},
 		{"ui.listen", c.UI.Listen, tcp},
-	} {
+	}
+	for i, r := range c.Collector.Gmond.Receive {
+		all = append(all, listener{fmt.Sprintf("collector.gmond.receive[%d].listen", i), r.Listen, udp})
+	}
+	for _, l := range all {
 		if _, port, _ := splitHostPort(l.address); port != 0 {
 			k.unique(l.path, l.address, l.seen)
 		}
@@ -107,6 +114,8 @@ func (k *checker) extractor(e *Extractor) {
 	k.duration("extractor.query.timeout", e.Query.Timeout, time.Second, 10*time.Minute)
 	k.atLeast("extractor.query.max_samples", int64(e.Query.MaxSamples), 1000)
 	k.duration("extractor.query.lookback", e.Query.Lookback, time.Second, 24*time.Hour)
+	k.ganglia(&e.Ganglia)
+	k.hostNames(&e.Hosts)
 }
 
 func (k *checker) ui(u *UI) {

@@ -22,6 +22,10 @@ func (k *checker) collector(c *Collector) {
 	k.number("collector.max_series", c.MaxSeries, 1, 10_000_000)
 	k.atLeast("collector.max_bytes", c.MaxBytes, 1<<20)
 	k.probes(&c.Probes)
+	k.checks(&c.Checks)
+	if c.Deaf && c.Mute {
+		k.add("collector.mute", "true, and collector.deaf too: want at most one, or there is nothing to do")
+	}
 }
 
 var hexKey = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
@@ -72,21 +76,6 @@ func (k *checker) native(n *Native) {
 		k.unique(at, a, seen)
 	}
 	k.number("collector.native.payload", n.Payload, 576, 8900)
-}
-
-func (k *checker) gmond(g *Gmond) {
-	k.multicast("collector.gmond.group", g.Group)
-	if g.Interface != "" {
-		k.iface("collector.gmond.interface", g.Interface)
-	}
-	if g.Listen != "" {
-		k.listen("collector.gmond.listen", g.Listen)
-	}
-	for i, n := range g.AcceptFrom {
-		if n != "local" {
-			k.network(fmt.Sprintf("collector.gmond.accept_from[%d]", i), n)
-		}
-	}
 }
 
 func (k *checker) probeInterval(path string, v time.Duration) {

@@ -46,13 +46,13 @@ func TestWriteForm(t *testing.T) {
 	v.Fence.Timeout = 90 * time.Second
 	v.Accept = false
 	c.HAAgent.Instances = []Instance{v}
-	c.Collector.Gmond.AcceptFrom = nil
+	c.Collector.Gmond.Receive = nil
 	c.Alerter.SMS.Headers = map[string]string{"X-B": "{{.ID}}", "X-A": ""}
 	var b bytes.Buffer
 	err := Write(&b, c, map[string]string{"haagent.instances[0]": "the first", "haagent.instances[0].priority": "why not", "haagent.instances[1]": "nobody"})
 	want := `collector:
   gmond:
-    accept_from: []
+    receive: []
 alerter:
   sms:
     headers:
