@@ -102,9 +102,11 @@ func pure() []Pure {
 		{"metric", nil, vocabulary},
 		{"metric/threshold", nil, decision},
 		{"internal/batch", []string{"sync"}, codec}, // the pool of compressors
+		{"internal/acl", nil, decision},
 		{"collector/gmond", nil, codec},
 		{"collector/frame", nil, codec},
 		{"collector/holders", nil, decision},
+		{"collector/repair", nil, decision},
 		{"extractor/chunk", nil, codec},
 		{"extractor/normalize", nil, decision},
 		{"alerter/rule", nil, decision},
