@@ -14,7 +14,6 @@ import (
 	"net"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"keepwatch/collector/frame"
@@ -46,7 +45,6 @@ type Collector struct {
 	state   *state.State
 	server  *state.Server
 	sockets sockets
-	sources atomic.Pointer[listen.Sources]
 	warned  throttle
 
 	sendMu sync.Mutex
@@ -63,7 +61,7 @@ type Collector struct {
 // sockets are open from New on, so that a taken port is told before anything runs.
 type sockets struct {
 	native []*listen.Receiver
-	gmond  []*listen.Receiver
+	gmond  []*gmondChannel
 	serve  net.Listener
 	sender *listen.Sender
 }
@@ -87,11 +85,6 @@ func New(opt Options) (*Collector, error) {
 	if err := c.identify(keys); err != nil {
 		return nil, err
 	}
-	sources, err := listen.ParseSources(opt.Config.Gmond.AcceptFrom)
-	if err != nil {
-		return nil, fmt.Errorf("collector.gmond: %w", err)
-	}
-	c.sources.Store(sources)
 	if c.set, err = c.buildProbes(opt.Config); err != nil {
 		return nil, err
 	}
@@ -153,17 +146,12 @@ func (c *Collector) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if cfg.Gmond.Group != "" {
-		r, err := listen.OpenGroup(ctx, cfg.Gmond.Group, cfg.Gmond.Interface)
-		if err := receiver(&s.gmond, "gmond.group", r, err); err != nil {
-			return err
+	for i := range cfg.Gmond.Receive {
+		ch, err := openGmond(ctx, &cfg.Gmond.Receive[i])
+		if err != nil {
+			return fmt.Errorf("collector.gmond.receive[%d]: %w", i, err)
 		}
-	}
-	if cfg.Gmond.Listen != "" {
-		r, err := listen.OpenUnicast(ctx, cfg.Gmond.Listen)
-		if err := receiver(&s.gmond, "gmond.listen", r, err); err != nil {
-			return err
-		}
+		s.gmond = append(s.gmond, ch)
 	}
 	if cfg.Serve.Listen != "" {
 		if s.serve, err = listen.TCP(ctx, cfg.Serve.Listen); err != nil {
@@ -187,8 +175,11 @@ func (c *Collector) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	for _, r := range append(append([]*listen.Receiver(nil), c.sockets.native...), c.sockets.gmond...) {
+	for _, r := range c.sockets.native {
 		closed(r.Close())
+	}
+	for _, ch := range c.sockets.gmond {
+		closed(ch.receiver.Close())
 	}
 	if c.sockets.serve != nil {
 		closed(c.sockets.serve.Close())
@@ -205,8 +196,10 @@ func (c *Collector) Run(ctx context.Context) error {
 	for _, r := range c.sockets.native {
 		g.Go(func() error { return r.Run(ctx, c.takeNative) })
 	}
-	for _, r := range c.sockets.gmond {
-		g.Go(func() error { return r.Run(ctx, c.takeGmond) })
+	for _, ch := range c.sockets.gmond {
+		g.Go(func() error {
+			return ch.receiver.Run(ctx, func(packets []listen.Packet) { c.takeGmond(ch, packets) })
+		})
 	}
 	if c.sockets.serve != nil {
 		g.Go(func() error { return c.server.Run(ctx, c.sockets.serve) })
@@ -236,7 +229,7 @@ func (c *Collector) tick(ctx context.Context) error {
 	}
 }
 
-// Reload puts another configuration in force: probes, interval, keys, host_dmax and gmond.accept_from. On an error,
+// Reload puts another configuration in force: probes, interval, keys, host_dmax and who may send gmond packets. On an error,
 // which names what is wrong, the old one stays in force whole. Sockets and bounds are set at start only: a change of
 // native, serve, the rest of gmond or max_… is such an error.
 func (c *Collector) Reload(cfg conf.Collector) error {
@@ -249,9 +242,9 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 	if err != nil {
 		return err
 	}
-	sources, err := listen.ParseSources(cfg.Gmond.AcceptFrom)
+	accesses, err := parseAccesses(cfg.Gmond.Receive)
 	if err != nil {
-		return fmt.Errorf("collector.gmond: %w", err)
+		return err
 	}
 	set, err := c.buildProbes(cfg)
 	if err != nil {
@@ -260,7 +253,9 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 	if err := c.setKeys(keys); err != nil {
 		return err
 	}
-	c.sources.Store(sources)
+	for i, ch := range c.sockets.gmond {
+		ch.access.Store(accesses[i])
+	}
 	c.state.SetHostDmax(cfg.HostDmax)
 	c.conf, c.set = cfg, set
 	close(c.changed)
@@ -280,7 +275,7 @@ func (c *Collector) setKeys(keys *frame.Keyring) error {
 
 func (c *Collector) fixed(cfg conf.Collector) error {
 	old := c.conf
-	old.Gmond.AcceptFrom, cfg.Gmond.AcceptFrom = nil, nil
+	old.Gmond.Receive, cfg.Gmond.Receive = withoutAccess(old.Gmond.Receive), withoutAccess(cfg.Gmond.Receive)
 	for _, f := range []struct {
 		name string
 		a, b any

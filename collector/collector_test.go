@@ -150,7 +150,7 @@ func TestGmondAndGmetricAreHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := testConf(t)
-	cfg.Gmond.AcceptFrom = []string{"10.77.0.0/24"}
+	cfg.Gmond.Receive[0].AcceptFrom = []string{"10.77.0.0/24"}
 	c, _ := start(t, nd, "agg", cfg)
 	nd.Start(nd.Command(gmond, "-c", file, "-f"))
 	name, err := os.Hostname()
@@ -216,7 +216,7 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 	nd := hosts(t, 1)[0]
 	cfg := testConf(t)
 	cfg.Native = conf.Native{Listen: "127.0.0.1:0", Payload: 1400}
-	cfg.Gmond = conf.Gmond{Listen: "127.0.0.1:0", AcceptFrom: []string{"192.0.2.0/24"}}
+	cfg.Gmond.Receive = []conf.GmondReceive{{Listen: "127.0.0.1:0", AcceptFrom: []string{"192.0.2.0/24"}, Buffer: 1 << 20}}
 	c, _ := start(t, nd, "agg", cfg)
 	l := c.Listeners()
 	ring, err := LoadKeys(cfg.Keys, "")

@@ -58,15 +58,15 @@ func (c *Collector) warnFrame(err error, from netip.Addr, now time.Time) {
 	}
 }
 
-func (c *Collector) takeGmond(packets []listen.Packet) {
-	sources := c.sources.Load()
+func (c *Collector) takeGmond(ch *gmondChannel, packets []listen.Packet) {
+	access := ch.access.Load()
 	for _, p := range packets {
 		from := p.From.Addr()
 		switch {
-		case !sources.Accepts(from, p.At):
+		case !access.accept.Accepts(from, p.At):
 			gmondSource.Inc()
 			if c.warned.allow("source", p.At) {
-				c.log.Warn("a gmond packet came from a network that collector.gmond.accept_from does not list; it is dropped", "from", from)
+				c.log.Warn("a gmond packet came from a network that accept_from of its channel in collector.gmond.receive does not list; it is dropped", "from", from)
 			}
 		case p.Truncated:
 			gmondCut.Inc()

@@ -48,7 +48,7 @@ func (f *fakeWatcher) Watch(ctx context.Context, emit func(*batch.Batch)) error 
 func newQuiet(t *testing.T, log *slog.Logger) *Collector {
 	t.Helper()
 	cfg := conf.Default().Collector
-	cfg.Native.Group, cfg.Gmond.Group, cfg.Serve.Listen, cfg.Probes.Host.Enabled = "", "", "", false
+	cfg.Native.Group, cfg.Gmond.Receive, cfg.Serve.Listen, cfg.Probes.Host.Enabled = "", nil, "", false
 	c, err := New(Options{Config: cfg, Cluster: "lab", Host: "web1", DataDir: t.TempDir(), Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func BenchmarkReceive(b *testing.B) {
 	dir := b.TempDir()
 	cfg := conf.Default().Collector
 	cfg.Native = conf.Native{Listen: "127.0.0.1:0", Payload: 1400}
-	cfg.Gmond.Group, cfg.Serve.Listen, cfg.Probes.Host.Enabled = "", "127.0.0.1:0", false
+	cfg.Gmond.Receive, cfg.Serve.Listen, cfg.Probes.Host.Enabled = nil, "127.0.0.1:0", false
 	c, err := New(Options{Config: cfg, Cluster: "lab", Host: "agg", DataDir: dir})
 	if err != nil {
 		b.Fatal(err)

@@ -21,8 +21,8 @@ func (c *Collector) Listeners() Listeners {
 	for _, r := range c.sockets.native {
 		l.Native = append(l.Native, r.Addr())
 	}
-	for _, r := range c.sockets.gmond {
-		l.Gmond = append(l.Gmond, r.Addr())
+	for _, ch := range c.sockets.gmond {
+		l.Gmond = append(l.Gmond, ch.receiver.Addr())
 	}
 	if c.sockets.serve != nil {
 		l.Serve = c.sockets.serve.Addr().(*net.TCPAddr).AddrPort()

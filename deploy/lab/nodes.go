@@ -14,7 +14,7 @@ collector:
   interval: 2s
   keys: [{id: 1, file: %[2]s/frame.key}]
   native: {interface: eth0}
-  gmond: {group: ""}
+  gmond: {receive: []}
   serve: {listen: "0.0.0.0:8660"}
   probes:
     haproxy: [{socket: %[2]s/%[1]s/haproxy.sock}]
@@ -45,7 +45,7 @@ collector:
   interval: 5s
   keys: [{id: 1, file: %[2]s/frame.key}]
   native: {interface: eth0}
-  gmond: {group: ""}
+  gmond: {receive: []}
   serve: {listen: "0.0.0.0:8660"}
 `
 
@@ -55,7 +55,7 @@ collector:
   interval: 5s
   keys: [{id: 1, file: %[1]s/frame.key}]
   native: {interface: eth0}
-  gmond: {interface: eth0, accept_from: [10.99.0.0/24]}
+  gmond: {receive: [{group: "239.2.11.71:8649", interface: eth0, accept_from: [10.99.0.0/24]}]}
 extractor:
   clusters:
     - name: lab

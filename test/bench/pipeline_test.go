@@ -71,7 +71,7 @@ func newRig(b *testing.B) *rig {
 
 	c.Collector.Probes.Host.Enabled = false
 	c.Collector.Native = conf.Native{Listen: "127.0.0.1:0", Payload: 1400, TTL: 1}
-	c.Collector.Gmond = conf.Gmond{AcceptFrom: []string{"local"}}
+	c.Collector.Gmond.Receive, c.Collector.Gmond.XML.Listen = nil, ""
 	c.Collector.Serve.Listen = "127.0.0.1:0"
 	col, err := collector.New(collector.Options{Config: c.Collector, Cluster: "bench", Host: "aggregator", DataDir: dir, Log: log})
 	must(b, err)

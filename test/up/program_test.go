@@ -61,7 +61,7 @@ func newPlace(t *testing.T) place {
 	text := fmt.Sprintf(`collector:
   interval: 1s
   native: {group: "239.2.11.72:%d", interface: lo}
-  gmond: {group: "239.2.11.71:%d", interface: lo}
+  gmond: {receive: [{group: "239.2.11.71:%d", interface: lo}]}
   serve: {listen: "127.0.0.1:%d"}
 ui: {listen: "127.0.0.1:%d"}
 `, ports[0], ports[1], ports[2], ports[3])

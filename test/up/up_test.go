@@ -153,7 +153,7 @@ func TestMistakesEndInOneSentence(t *testing.T) {
 	f("ui.listn", "config", "check", "--config", config("ui: {listn: x}\n"))
 	f("is in use by another keepwatch", "up", "--config", p.config, "--data", p.data)
 	f("has format", "up", "--config", other.config, "--data", other.data)
-	f("ui.listen", "up", "--config", config("ui: {listen: \""+taken.Addr().String()+"\"}\ncollector: {native: {group: \"\"}, gmond: {group: \"\"}, serve: {listen: \"127.0.0.1:0\"}}\n"), "--data", free.data)
+	f("ui.listen", "up", "--config", config("ui: {listen: \""+taken.Addr().String()+"\"}\ncollector: {native: {group: \"\"}, gmond: {receive: []}, serve: {listen: \"127.0.0.1:0\"}}\n"), "--data", free.data)
 	f("no keepwatch runs on this data folder", "status", "--data", t.TempDir())
 	f("database.url", "alerter", "--data", t.TempDir())
 	if out, err := exec.Command(binary(t), "query", "vector(42)", "--data", p.data).CombinedOutput(); err != nil || !strings.Contains(string(out), "42") {
