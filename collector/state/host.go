@@ -10,10 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"keepwatch/collector/frame"
 	"keepwatch/collector/gmond"
-	"keepwatch/collector/holders"
-	"keepwatch/internal/batch"
 	"keepwatch/metric"
 )
 
@@ -51,10 +48,9 @@ type host struct {
 	warned        uint64 // of dropped
 
 	agent  map[uint64]*metric.Series // of series, those of an HA agent that collector/holders wants
-	series map[uint64]struct{}       // hashes of descriptors since the last sweep
-	old    map[uint64]struct{}       // of the time between the two sweeps before
-	fresh  int                       // of the visit in progress: new series not yet in series
-	marked bool                      // of the visit in progress: spoken of
+	series seriesSet
+	fresh  int  // of the visit in progress: new series not yet in series
+	marked bool // of the visit in progress: spoken of
 }
 
 func (h *host) deadline() int64 { return max(h.native.deadline(), h.gmond.deadline()) }
@@ -89,137 +85,6 @@ func (hs *hosts) dropped(cluster, name string) {
 	}
 }
 
-// visit is one frame on its way in. Nothing that it changes stays unless it is committed.
-type visit struct {
-	hs      *hosts
-	last    *host
-	touched []*host
-	made    []*host
-	fresh   []freshSeries
-	words   []holders.Word // of the HA agents
-	silent  []*host        // whose HA agent gives no answer
-}
-
-type freshSeries struct {
-	h    *host
-	hash uint64
-}
-
-func (hs *hosts) visit() *visit {
-	v := &hs.v
-	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0]}
-	return v
-}
-
-// seen is what batch.Scan asks for each sample.
-func (v *visit) seen(cluster, name []byte, s *batch.Raw) (known bool, err error) {
-	h := v.last
-	if h == nil || h.name != string(name) || h.cluster != string(cluster) {
-		if h, err = v.host(cluster, name); err != nil {
-			return false, err
-		}
-	}
-	hash := maphash.Bytes(v.hs.seed, s.Desc)
-	if _, ok := h.series[hash]; ok {
-		if len(h.agent) > 0 {
-			v.agent(h, hash, s)
-		}
-		return true, nil
-	}
-	if len(h.series)+h.fresh >= v.hs.maxSeries {
-		return false, fmt.Errorf("%w: %d of %q", ErrTooManySeries, len(h.series), h.name)
-	}
-	h.fresh++
-	v.fresh = append(v.fresh, freshSeries{h, hash})
-	_, known = h.old[hash]
-	return known, v.newAgent(h, hash, s)
-}
-
-// newAgent looks at a series that is new whether it is one of an HA agent.
-func (v *visit) newAgent(h *host, hash uint64, s *batch.Raw) error {
-	if !batch.Named(s.Desc, holders.Held) && !batch.Named(s.Desc, holders.AgentUp) {
-		return nil
-	}
-	series, err := batch.Series(h.cluster, h.name, s.Desc)
-	if err != nil {
-		return err
-	}
-	if h.agent == nil {
-		h.agent = make(map[uint64]*metric.Series)
-	}
-	h.agent[hash] = series
-	v.agent(h, hash, s)
-	return nil
-}
-
-// agent notes what an HA agent says of its addresses, or that it does not answer.
-func (v *visit) agent(h *host, hash uint64, s *batch.Raw) {
-	series := h.agent[hash]
-	switch {
-	case series == nil:
-	case series.Name == holders.Held:
-		v.words = append(v.words, holders.Word{
-			Cluster: h.cluster, Host: h.name, Instance: series.Label("instance"), VIP: series.Label("vip"), Held: s.Value == 1, Time: s.Time,
-		})
-	case s.Value == 0:
-		v.silent = append(v.silent, h)
-	}
-}
-
-func (v *visit) host(cluster, name []byte) (*host, error) {
-	hs := v.hs
-	hs.key = appendKey(hs.key, cluster, name)
-	h := hs.m[string(hs.key)]
-	if h == nil {
-		if len(hs.m) >= hs.maxHosts {
-			return nil, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), name)
-		}
-		h = &host{cluster: string(cluster), name: string(name), series: make(map[uint64]struct{})}
-		hs.m[string(hs.key)] = h
-		v.made = append(v.made, h)
-	}
-	if !h.marked {
-		h.marked = true
-		v.touched = append(v.touched, h)
-	}
-	v.last = h
-	return h, nil
-}
-
-func (v *visit) abort() {
-	v.clear()
-	for _, h := range v.made {
-		v.hs.key = appendKey(v.hs.key, h.cluster, h.name)
-		delete(v.hs.m, string(v.hs.key))
-	}
-}
-
-func (v *visit) clear() {
-	for _, h := range v.touched {
-		h.fresh, h.marked = 0, false
-	}
-}
-
-// commit makes the visit stay and appends the events of hosts that came.
-func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, now int64) []metric.Event {
-	v.clear()
-	for _, s := range v.fresh {
-		s.h.series[s.hash] = struct{}{}
-	}
-	for _, h := range v.touched {
-		h.address, h.through = from, ""
-		if h.name != f.Host {
-			h.through = f.Host
-		}
-		c := channel{heard: now, sent: f.Sent, interval: max(f.Interval.Milliseconds(), minInterval), epoch: f.Boot.Start}
-		if h.native.epoch > c.epoch {
-			c.epoch = h.native.epoch // of two senders that speak of one host, the later start counts
-		}
-		events = h.hear(events, &h.native, c, "")
-	}
-	return events
-}
-
 // hearGmond notes that a gmond packet spoke of a host.
 func (hs *hosts) hearGmond(events []metric.Event, cluster string, res *gmond.Result, from netip.Addr, now int64) ([]metric.Event, error) {
 	h := hs.find(cluster, res.Host)
@@ -227,7 +92,7 @@ func (hs *hosts) hearGmond(events []metric.Event, cluster string, res *gmond.Res
 		if len(hs.m) >= hs.maxHosts {
 			return events, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), res.Host)
 		}
-		h = &host{cluster: cluster, name: res.Host, series: make(map[uint64]struct{})}
+		h = &host{cluster: cluster, name: res.Host}
 		hs.m[string(hs.key)] = h
 	}
 	h.address = from
@@ -244,18 +109,21 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 	if now.epoch == 0 {
 		return events
 	}
-	id, text := prefix+"joined-"+strconv.FormatInt(now.epoch, 10), "is heard"
+	var again, text string
 	switch {
 	case h.lost:
 		h.lost = false
-		id, text = id+"-"+strconv.FormatInt(now.sent, 10), "is heard again"
+		again, text = "-"+strconv.FormatInt(now.sent, 10), "is heard again"
 	case before.epoch == now.epoch:
 		return events
-	case before.epoch != 0 && h.through != "":
+	case before.epoch == 0:
+		text = "is heard"
+	case h.through != "":
 		return events // its speaker has started anew, not the host
-	case before.epoch != 0:
+	default:
 		text = "has started anew"
 	}
+	id := prefix + "joined-" + strconv.FormatInt(now.epoch, 10) + again
 	return append(events, h.event(id, metric.EventHostJoined, now.sent, text))
 }
 
@@ -291,10 +159,15 @@ func (h *host) event(id string, kind metric.EventKind, at int64, text string) me
 	return e
 }
 
-// sweepSeries forgets the series that were not seen since the sweep before the last one.
+// sweepSeries forgets the series that were not seen since the last sweep.
 func (hs *hosts) sweepSeries() {
 	for _, h := range hs.m {
-		h.old, h.series, h.agent = h.series, make(map[uint64]struct{}, len(h.series)), nil
+		h.series.sweep()
+		for hash := range h.agent {
+			if !h.series.has(hash) {
+				delete(h.agent, hash)
+			}
+		}
 	}
 }
 

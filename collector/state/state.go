@@ -111,7 +111,7 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 		return err
 	}
 	visit := s.hosts.visit()
-	n, _, err := batch.Scan(f.Payload, visit.seen)
+	n, _, err := batch.Scan(f.Payload, visit)
 	if err != nil {
 		visit.abort()
 		if !errors.Is(err, batch.ErrMalformed) {
@@ -247,7 +247,7 @@ func (s *State) warnDropped() {
 		if n := h.dropped - h.warned; n > 0 {
 			h.warned = h.dropped
 			s.log.Warn("a host sends more than its share: what is too much is dropped; raise collector.max_series or collector.max_hosts if it is right",
-				"host", h.name, "cluster", h.cluster, "dropped", n, "series", len(h.series), "hosts", len(s.hosts.m))
+				"host", h.name, "cluster", h.cluster, "dropped", n, "series", h.series.len(), "hosts", len(s.hosts.m))
 		}
 	}
 }

@@ -317,39 +317,6 @@ func TestSlowReaderFallsOutAndIdleReaderDoesNot(t *testing.T) {
 	}
 }
 
-// BenchmarkNative takes whole frames of 300 samples in: open, scan, log.
-func BenchmarkNative(b *testing.B) {
-	s := newState(b, func(o *Options) { o.MaxSeries = 10_000 })
-	names := make([]string, 250)
-	for i := range names {
-		names[i] = fmt.Sprintf("node_metric_number_%d", i)
-	}
-	web := newSender(b, "web1", frame.Boot{Start: start.UnixMilli(), Random: 1})
-	const frames = 4096
-	all := make([][]byte, frames)
-	for i := range all {
-		all[i] = web.frame(start, "web1", names...)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if i%frames == 0 {
-			b.StopTimer()
-			o, err := frame.NewOpener(frame.OpenerOptions{Keys: ring(b)})
-			if err != nil {
-				b.Fatal(err)
-			}
-			s.opener = o
-			b.StartTimer()
-		}
-		if err := s.Native(all[i%frames], from, start); err != nil {
-			b.Fatal(err)
-		}
-		i++
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(names)), "ns/sample")
-}
-
 // holds is a frame in which the HA agent of its sender says that it holds 10.0.0.100, or that it does not.
 func (s sender) holds(at time.Duration, value float64) (out []byte) {
 	labels := []metric.Label{{Name: "instance", Value: "web"}, {Name: "vip", Value: "10.0.0.100/24"}}

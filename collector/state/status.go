@@ -42,7 +42,7 @@ func (s *State) Status(now time.Time) Status {
 		out := Host{
 			Cluster: h.cluster, Name: h.name, Through: h.through, Native: h.native.heard > 0, Gmond: h.gmond.heard > 0,
 			Heard: time.UnixMilli(h.heard()), Interval: time.Duration(c.interval) * time.Millisecond,
-			Lost: h.lost, Series: len(h.series), Dropped: h.dropped,
+			Lost: h.lost, Series: h.series.len(), Dropped: h.dropped,
 		}
 		if h.address.IsValid() {
 			out.Address = h.address.String()

@@ -7,9 +7,16 @@ import (
 	"keepwatch/metric"
 )
 
-// Seen is asked by Scan about one sample with checked cluster and host names; its bytes are valid until it returns.
-// known says that this descriptor was checked before, so that Scan need not check it again.
-type Seen func(cluster, host []byte, s *Raw) (known bool, err error)
+// Visitor is what Scan shows an encoding to. The bytes that it is given are valid until it returns; an error ends the
+// scan.
+type Visitor interface {
+	// Group is the cluster and the host of the samples that follow. Their names are not checked yet: known says
+	// that they were before, so that Scan need not check them again.
+	Group(cluster, host []byte) (known bool, err error)
+
+	// Sample is one sample of the last Group. known says that its descriptor was checked before.
+	Sample(s Raw) (known bool, err error)
+}
 
 // Raw is one sample as Scan finds it.
 type Raw struct {
@@ -28,18 +35,18 @@ func Series(cluster, host string, desc []byte) (*metric.Series, error) {
 	return parseSeries(cluster, host, desc)
 }
 
-// Scan reads an encoding without building series: it checks all that Decode checks and calls seen for each sample.
-// It returns the numbers of samples and events; its error wraps ErrMalformed or is what seen returned. It suits a
+// Scan reads an encoding without building series: it checks all that Decode checks and shows each sample to v.
+// It returns the numbers of samples and events; its error wraps ErrMalformed or is what v returned. It suits a
 // receiver that passes batches on and only counts what is in them.
-func Scan(src []byte, seen Seen) (samples, events int, err error) {
+func Scan(src []byte, v Visitor) (samples, events int, err error) {
 	r := reader{b: src}
-	if v := r.byte(); r.err == nil && v != version {
-		return 0, 0, fmt.Errorf("%w: version %d, this build reads %d", ErrMalformed, v, version)
+	if got := r.byte(); r.err == nil && got != version {
+		return 0, 0, fmt.Errorf("%w: version %d, this build reads %d", ErrMalformed, got, version)
 	}
 	base := r.varint()
 	groups := r.count("groups", MaxGroups)
 	for range groups {
-		n, err := scanGroup(&r, base, samples, seen)
+		n, err := scanGroup(&r, base, samples, v)
 		if err != nil {
 			return samples, 0, err
 		}
@@ -61,25 +68,25 @@ func Scan(src []byte, seen Seen) (samples, events int, err error) {
 	return samples, events, r.err
 }
 
-func scanGroup(r *reader, base int64, before int, seen Seen) (int, error) {
+func scanGroup(r *reader, base int64, before int, v Visitor) (int, error) {
 	cluster, host := r.string(metric.MaxHost), r.string(metric.MaxHost)
 	n := r.count("samples", MaxSamples-before)
 	if r.err != nil {
 		return 0, r.err
 	}
-	if err := metric.CheckHost("cluster", string(cluster)); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrMalformed, err)
+	known, err := v.Group(cluster, host)
+	if err == nil && !known {
+		err = checkGroup(string(cluster), string(host))
 	}
-	if err := metric.CheckHost("host", string(host)); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrMalformed, err)
+	if err != nil {
+		return 0, err
 	}
-	s := new(Raw)
 	for range n {
-		s.Desc, s.Time, s.Value = r.string(maxDesc), base+r.varint(), math.Float64frombits(r.fixed64())
+		s := Raw{Desc: r.string(maxDesc), Time: base + r.varint(), Value: math.Float64frombits(r.fixed64())}
 		if r.err != nil {
 			return 0, r.err
 		}
-		known, err := seen(cluster, host, s)
+		known, err := v.Sample(s)
 		if err != nil {
 			return 0, err
 		}
@@ -91,4 +98,14 @@ func scanGroup(r *reader, base int64, before int, seen Seen) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+func checkGroup(cluster, host string) error {
+	if err := metric.CheckHost("cluster", cluster); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if err := metric.CheckHost("host", host); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return nil
 }

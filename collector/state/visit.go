@@ -1,0 +1,139 @@
+package state
+
+import (
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+
+	"keepwatch/collector/frame"
+	"keepwatch/collector/holders"
+	"keepwatch/internal/batch"
+	"keepwatch/metric"
+)
+
+// visit is one frame on its way in. Nothing that it changes stays unless it is committed.
+type visit struct {
+	hs      *hosts
+	h       *host // of the group
+	touched []*host
+	made    []*host
+	fresh   []freshSeries
+	words   []holders.Word // of the HA agents
+	silent  []*host        // whose HA agent gives no answer
+}
+
+type freshSeries struct {
+	h    *host
+	hash uint64
+}
+
+func (hs *hosts) visit() *visit {
+	v := &hs.v
+	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0]}
+	return v
+}
+
+// Group finds the host of the samples that follow, or makes it.
+func (v *visit) Group(cluster, name []byte) (known bool, err error) {
+	hs := v.hs
+	hs.key = appendKey(hs.key, cluster, name)
+	h := hs.m[string(hs.key)]
+	known = h != nil
+	if h == nil {
+		if len(hs.m) >= hs.maxHosts {
+			return false, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), name)
+		}
+		h = &host{cluster: string(cluster), name: string(name)}
+		hs.m[string(hs.key)] = h
+		v.made = append(v.made, h)
+	}
+	if !h.marked {
+		h.marked = true
+		v.touched = append(v.touched, h)
+	}
+	v.h = h
+	return known, nil
+}
+
+// Sample looks whether the series is one that its host has sent before.
+func (v *visit) Sample(s batch.Raw) (known bool, err error) {
+	h := v.h
+	hash := maphash.Bytes(v.hs.seed, s.Desc)
+	if h.series.seen(hash) {
+		if len(h.agent) > 0 {
+			v.agent(h, hash, s)
+		}
+		return true, nil
+	}
+	if h.series.len()+h.fresh >= v.hs.maxSeries {
+		return false, fmt.Errorf("%w: %d of %q", ErrTooManySeries, h.series.len(), h.name)
+	}
+	h.fresh++
+	v.fresh = append(v.fresh, freshSeries{h, hash})
+	return false, v.newAgent(h, hash, s)
+}
+
+// newAgent looks at a series that is new whether it is one of an HA agent.
+func (v *visit) newAgent(h *host, hash uint64, s batch.Raw) error {
+	if !batch.Named(s.Desc, holders.Held) && !batch.Named(s.Desc, holders.AgentUp) {
+		return nil
+	}
+	series, err := batch.Series(h.cluster, h.name, s.Desc)
+	if err != nil {
+		return err
+	}
+	if h.agent == nil {
+		h.agent = make(map[uint64]*metric.Series)
+	}
+	h.agent[hash] = series
+	v.agent(h, hash, s)
+	return nil
+}
+
+// agent notes what an HA agent says of its addresses, or that it does not answer.
+func (v *visit) agent(h *host, hash uint64, s batch.Raw) {
+	series := h.agent[hash]
+	switch {
+	case series == nil:
+	case series.Name == holders.Held:
+		v.words = append(v.words, holders.Word{
+			Cluster: h.cluster, Host: h.name, Instance: series.Label("instance"), VIP: series.Label("vip"), Held: s.Value == 1, Time: s.Time,
+		})
+	case s.Value == 0:
+		v.silent = append(v.silent, h)
+	}
+}
+
+func (v *visit) abort() {
+	v.clear()
+	for _, h := range v.made {
+		v.hs.key = appendKey(v.hs.key, h.cluster, h.name)
+		delete(v.hs.m, string(v.hs.key))
+	}
+}
+
+func (v *visit) clear() {
+	for _, h := range v.touched {
+		h.fresh, h.marked = 0, false
+	}
+}
+
+// commit makes the visit stay and appends the events of hosts that came.
+func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, now int64) []metric.Event {
+	v.clear()
+	for _, s := range v.fresh {
+		s.h.series.add(s.hash)
+	}
+	for _, h := range v.touched {
+		h.address, h.through = from, ""
+		if h.name != f.Host {
+			h.through = f.Host
+		}
+		c := channel{heard: now, sent: f.Sent, interval: max(f.Interval.Milliseconds(), minInterval), epoch: f.Boot.Start}
+		if h.native.epoch > c.epoch {
+			c.epoch = h.native.epoch // of two senders that speak of one host, the later start counts
+		}
+		events = h.hear(events, &h.native, c, "")
+	}
+	return events
+}
