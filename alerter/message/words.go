@@ -90,6 +90,7 @@ var chinese = words{
 		metric.EventServerUp: "后端服务器恢复", metric.EventServerDown: "后端服务器故障", metric.EventProxyStarted: "代理启动",
 		metric.EventProxyStopped: "代理停止", metric.EventTrackChanged: "跟踪项变化", metric.EventConfigReloaded: "配置已重新加载",
 		metric.EventHostJoined: "主机加入", metric.EventHostLost: "主机失联", metric.EventAggregatorLost: "汇聚节点失联",
+		metric.EventHostConflict: "主机名冲突", metric.EventMetricRetyped: "指标类型变化", metric.EventCollectorDropped: "采集器丢弃数据",
 	},
 }
 
