@@ -43,11 +43,12 @@ type host struct {
 	address       netip.Addr // source of the last packet
 	through       string     // sender of the last frame, when it is another host
 	native, gmond channel
+	told          int64 // when another host last said what it makes of it, which is no sign of its life
 	lost          bool
 	dropped       uint64 // frames and packets
 	warned        uint64 // of dropped
 
-	agent  map[uint64]*metric.Series // of series, those of an HA agent that collector/holders wants
+	agent  map[uint64]*metric.Series // of series, those that collector/holders and collector/share want
 	series seriesSet
 	fresh  int  // of the visit in progress: new series not yet in series
 	marked bool // of the visit in progress: spoken of
@@ -130,7 +131,7 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 // findLost appends host_lost for hosts that are past their deadline and forgets those silent for dmax.
 func (hs *hosts) findLost(events []metric.Event, now, dmax int64) []metric.Event {
 	for key, h := range hs.m {
-		if now-h.heard() > dmax {
+		if now-max(h.heard(), h.told) > dmax {
 			delete(hs.m, key)
 		}
 		if h.lost || h.native.epoch == 0 && h.gmond.epoch == 0 || now <= h.deadline() {

@@ -16,10 +16,11 @@ var (
 	samplesTotal  = metrics.GetOrCreateCounter(`keepwatch_collector_samples_received_total`)
 	tooLargeTotal = metrics.GetOrCreateCounter(`keepwatch_collector_items_too_large_total`)
 
-	streamClients = metrics.GetOrCreateGauge(`keepwatch_collector_stream_clients`, nil)
-	hostsKnown    = metrics.GetOrCreateGauge(`keepwatch_collector_hosts`, nil)
-	vipWordsLost  = metrics.GetOrCreateCounter(`keepwatch_collector_vip_words_dropped_total`)
-	historyBytes  = metrics.GetOrCreateGauge(`keepwatch_collector_history_bytes`, nil)
+	streamClients  = metrics.GetOrCreateGauge(`keepwatch_collector_stream_clients`, nil)
+	hostsKnown     = metrics.GetOrCreateGauge(`keepwatch_collector_hosts`, nil)
+	vipWordsLost   = metrics.GetOrCreateCounter(`keepwatch_collector_vip_words_dropped_total`)
+	checkWordsLost = metrics.GetOrCreateCounter(`keepwatch_collector_check_words_dropped_total`)
+	historyBytes   = metrics.GetOrCreateGauge(`keepwatch_collector_history_bytes`, nil)
 )
 
 // reason is a kind of drop with its counter.

@@ -60,6 +60,7 @@ type State struct {
 	hosts   *hosts
 	table   *gmond.Table
 	vips    *holders.Table
+	checks  *checks
 	packet  gmond.Packet
 	own     batch.Batch // gmond samples and events since the last tick
 	events  []metric.Event
@@ -88,7 +89,7 @@ func New(opt Options) (*State, error) {
 	}
 	return &State{
 		log: opt.Log, history: newLog(opt.MaxBytes), opt: opt, opener: opener, sealer: sealer, table: table, vips: holders.New(holders.MaxWords),
-		hosts: newHosts(opt.MaxHosts, opt.MaxSeries),
+		checks: newChecks(), hosts: newHosts(opt.MaxHosts, opt.MaxSeries),
 	}, nil
 }
 
@@ -126,7 +127,7 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 	return nil
 }
 
-// hold judges what the HA agents said in a frame. A conflict is published at once.
+// hold judges what was said in a frame by HA agents and of shared checks. A change is published at once.
 func (s *State) hold(visit *visit, at time.Time) {
 	ms := at.UnixMilli()
 	for _, h := range visit.silent {
@@ -136,7 +137,7 @@ func (s *State) hold(visit *visit, at time.Time) {
 		w.Heard = ms
 		s.events = s.vips.Hear(w, s.events)
 	}
-	if s.vips.Changed() {
+	if checked := s.checks.hear(visit.checks, ms); checked || s.vips.Changed() {
 		s.derive(at, false)
 		s.flush(at)
 	}
@@ -192,6 +193,7 @@ func (s *State) Tick(now time.Time) {
 	ms := now.UnixMilli()
 	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds())
 	s.events = s.vips.Tick(ms, s.events)
+	checkWordsLost.Set(s.checks.tick(ms))
 	s.derive(now, now.Sub(s.derived) >= deriveEvery)
 	s.flush(now)
 	s.history.Expire(ms)
@@ -223,6 +225,7 @@ func (s *State) derive(now time.Time, all bool) {
 		at = s.derived
 	}
 	s.view.Samples = s.vips.Samples(at.UnixMilli(), all, s.view.Samples)
+	s.view.Samples = s.checks.samples(now.UnixMilli(), at.UnixMilli(), all, s.view.Samples)
 	groupByHost(s.view.Samples)
 	stamp := frame.Stamp{Now: now, Derived: true}
 	tooLargeTotal.Add(s.sealer.Seal(&s.view, stamp, func(d []byte) { s.history.Append(now.UnixMilli(), d) }))

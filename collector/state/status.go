@@ -35,6 +35,9 @@ func (s *State) Status(now time.Time) Status {
 	defer s.mu.Unlock()
 	st := Status{HistoryBytes: s.history.Bytes(), Oldest: time.UnixMilli(s.history.Oldest(now.UnixMilli()))}
 	for _, h := range s.hosts.m {
+		if h.heard() == 0 {
+			continue // only others speak of it
+		}
 		c := &h.native
 		if h.gmond.deadline() > h.native.deadline() {
 			c = &h.gmond

@@ -7,6 +7,7 @@ import (
 
 	"keepwatch/collector/frame"
 	"keepwatch/collector/holders"
+	"keepwatch/collector/share"
 	"keepwatch/internal/batch"
 	"keepwatch/metric"
 )
@@ -20,6 +21,7 @@ type visit struct {
 	fresh   []freshSeries
 	words   []holders.Word // of the HA agents
 	silent  []*host        // whose HA agent gives no answer
+	checks  []share.Word   // of collectors that share checks
 }
 
 type freshSeries struct {
@@ -29,7 +31,7 @@ type freshSeries struct {
 
 func (hs *hosts) visit() *visit {
 	v := &hs.v
-	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0]}
+	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0], checks: v.checks[:0]}
 	return v
 }
 
@@ -73,9 +75,9 @@ func (v *visit) Sample(s batch.Raw) (known bool, err error) {
 	return false, v.newAgent(h, hash, s)
 }
 
-// newAgent looks at a series that is new whether it is one of an HA agent.
+// newAgent looks at a series that is new whether it is one of an HA agent or of a shared check.
 func (v *visit) newAgent(h *host, hash uint64, s batch.Raw) error {
-	if !batch.Named(s.Desc, holders.Held) && !batch.Named(s.Desc, holders.AgentUp) {
+	if !batch.Named(s.Desc, holders.Held) && !batch.Named(s.Desc, holders.AgentUp) && !isCheck(s.Desc) {
 		return nil
 	}
 	series, err := batch.Series(h.cluster, h.name, s.Desc)
@@ -90,7 +92,7 @@ func (v *visit) newAgent(h *host, hash uint64, s batch.Raw) error {
 	return nil
 }
 
-// agent notes what an HA agent says of its addresses, or that it does not answer.
+// agent notes what an HA agent says of its addresses, or that it does not answer, and what is said of a shared check.
 func (v *visit) agent(h *host, hash uint64, s batch.Raw) {
 	series := h.agent[hash]
 	switch {
@@ -99,6 +101,8 @@ func (v *visit) agent(h *host, hash uint64, s batch.Raw) {
 		v.words = append(v.words, holders.Word{
 			Cluster: h.cluster, Host: h.name, Instance: series.Label("instance"), VIP: series.Label("vip"), Held: s.Value == 1, Time: s.Time,
 		})
+	case series.Name != holders.AgentUp:
+		v.checks = append(v.checks, share.Word{Series: series, Time: s.Time, Value: s.Value})
 	case s.Value == 0:
 		v.silent = append(v.silent, h)
 	}
@@ -125,6 +129,10 @@ func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, n
 		s.h.series.add(s.hash)
 	}
 	for _, h := range v.touched {
+		if f.Derived {
+			h.told = now
+			continue
+		}
 		h.address, h.through = from, ""
 		if h.name != f.Host {
 			h.through = f.Host

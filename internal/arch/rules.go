@@ -106,6 +106,7 @@ func pure() []Pure {
 		{"collector/gmond", nil, codec},
 		{"collector/frame", nil, codec},
 		{"collector/holders", nil, decision},
+		{"collector/share", nil, decision},
 		{"collector/repair", nil, decision},
 		{"extractor/chunk", nil, codec},
 		{"extractor/normalize", nil, decision},

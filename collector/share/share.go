@@ -1,0 +1,109 @@
+// Package share decides which collectors of a cluster run a remote check, and what their answers together mean. It owns
+// what every collector last said: that it stands ready for a check, and what it sees of the check's target. It never
+// runs a check, hears, sends or stores anything. collector/state gives it the samples named below as they come and
+// publishes what it combines; collector asks it each second which checks to run.
+//
+// Who runs a check is a rendezvous (highest random weight) hash of the check's name over the living members, so all
+// who know the same members agree without a word, and a member that comes or goes moves only its own checks.
+// A member that hears nobody is the only living one that it knows, and runs everything that it lists.
+package share
+
+import (
+	"time"
+
+	"keepwatch/metric"
+)
+
+// Metrics that collectors tell, and Up, which this package makes of them.
+const (
+	// Member is of the collector's own host, with labels kind and check: 1 while it stands ready, 0 when it leaves.
+	Member = "keepwatch_check_member"
+	// View, Seconds, Interval and Quorum are of the checked host, with labels check, target and vantage: the collector
+	// that looked. View is 1 or 0; Interval is 0 when the collector looks no more.
+	View     = "keepwatch_check_vantage_up"
+	Seconds  = "keepwatch_check_vantage_seconds"
+	Interval = "keepwatch_check_vantage_interval_seconds"
+	Quorum   = "keepwatch_check_quorum"
+	// Up is of the checked host, with labels check and target; see Table.Samples.
+	Up = "keepwatch_check_up"
+)
+
+// Bounds and waits.
+const (
+	MaxChecks  = 1_000   // that one collector may list
+	MaxVantage = 16      // collectors that run one check
+	MaxMembers = 100_000 // collectors times checks that a Table holds; more are dropped and counted
+	MaxViews   = 20_000  // targets times vantage points, likewise
+
+	forget      = 3_600_000 // ms; what was not heard for longer is forgotten
+	reorder     = 10_000    // ms; a word that is this much older than the last one came out of order; older still: a clock was set
+	maxInterval = 86_400    // s, of a check
+)
+
+// Word is one sample of a metric of this package as it was heard.
+type Word struct {
+	Series *metric.Series
+	Time   int64 // ms since the epoch, by the sender's clock
+	Value  float64
+}
+
+// Check is one check of which a collector asks whether to run it.
+type Check struct {
+	Cluster  string
+	Kind     string // as tcp or snmp
+	Name     string // unique in the cluster among its kind
+	Interval time.Duration
+	Vantage  int // how many members run it
+}
+
+// Table is what is known of all checks. It is not for concurrent use.
+type Table struct {
+	maxMembers, maxViews int
+
+	members map[memberKey]map[string]*member // by check and host
+	nMember int
+	targets map[targetKey]*target
+	nView   int
+	dirty   []*target // to be judged
+	changed []*target // Up is another than was said
+	swept   int64
+	dropped uint64
+}
+
+// New makes a table with these bounds.
+func New(maxMembers, maxViews int) *Table {
+	return &Table{
+		maxMembers: maxMembers, maxViews: maxViews,
+		members: make(map[memberKey]map[string]*member), targets: make(map[targetKey]*target),
+	}
+}
+
+// Dropped is how many words were dropped because they were of too many members or views.
+func (t *Table) Dropped() uint64 { return t.dropped }
+
+// Hear takes a word at the time heard, by our clock. Words of other metrics, and those that lack a label, are passed over.
+func (t *Table) Hear(w Word, heard int64) {
+	switch w.Series.Name {
+	case Member:
+		t.hearMember(w, heard)
+	case View, Interval, Quorum:
+		t.hearView(w, heard)
+	}
+}
+
+// Tick is called once a second with our time in ms. It lets views go stale and forgets what is too old.
+func (t *Table) Tick(now int64) {
+	for _, x := range t.targets {
+		x.dirt(t)
+	}
+	t.judge(now)
+	if now-t.swept < 60_000 {
+		return
+	}
+	t.swept = now
+	t.sweepMembers(now)
+	t.sweepViews(now)
+}
+
+// late reports whether a word of that time came out of order after one of the time last.
+func late(last, now int64) bool { return last > now && last-now < reorder }

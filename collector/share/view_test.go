@@ -1,0 +1,121 @@
+package share
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"keepwatch/metric"
+)
+
+// saying is one run of the check "web" at a vantage point, at the same time by its clock and by ours.
+type saying struct {
+	at       int64 // s
+	vantage  string
+	up       float64
+	quorum   float64
+	interval float64 // s
+}
+
+func hear(t *Table, s saying) {
+	labels := []metric.Label{{Name: "check", Value: "web"}, {Name: "target", Value: "10.0.0.9:80"}, {Name: "vantage", Value: s.vantage}}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{{View, s.up}, {Interval, s.interval}, {Quorum, s.quorum}} {
+		t.Hear(Word{Series: metric.MustSeries("lab", "vip", x.name, labels, "", metric.State), Time: s.at * second, Value: x.value}, s.at*second)
+	}
+}
+
+// samples is what is said when something changes and at each tenth second, as "TIME=VALUE".
+func samples(t *Table, sayings []saying, until int64) string {
+	var out []string
+	say := func(ss []metric.Sample) {
+		for _, s := range ss {
+			out = append(out, fmt.Sprintf("%g=%g", float64(s.Time)/1000, s.Value))
+		}
+	}
+	for now := int64(0); now <= until; now++ {
+		for _, s := range sayings {
+			if s.at == now {
+				hear(t, s)
+			}
+		}
+		if t.Changed(now * second) {
+			say(t.Samples(now*second, now*second, false, nil))
+		}
+		t.Tick(now * second)
+		say(t.Samples(now*second, now/10*10*second, now%10 == 5, nil)) // all, late: none goes before what was said since
+	}
+	return strings.Join(out, " ")
+}
+
+func TestQuorumOfFreshViews(t *testing.T) {
+	f := func(name, want string, until int64, sayings ...saying) {
+		t.Helper()
+		if got := samples(New(10, 10), sayings, until); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
+		}
+	}
+	three := func(at int64, a, b, c float64) []saying {
+		return []saying{{at, "a", a, 2, 10}, {at, "b", b, 2, 10}, {at, "c", c, 2, 10}}
+	}
+	all := func(ss ...[]saying) (out []saying) {
+		for _, s := range ss {
+			out = append(out, s...)
+		}
+		return out
+	}
+	f("nobody looks", "", 30)
+	f("all well", "1=1 10=1", 16, three(1, 1, 1, 1)...)
+	f("one of three says down", "1=1 10=1 20=1", 26, all(three(1, 1, 1, 1), three(11, 1, 0, 1))...)
+	f("two of three say down, then one", "1=1 11=0 21=1", 22, all(three(1, 1, 1, 1), three(11, 1, 0, 0), three(21, 1, 1, 0))...)
+	f("silence is no view: nothing is said", "1=1 10=1 20=1", 60, three(1, 1, 1, 1)...)
+	f("a view that goes stale counts no more", "1=0 10=0 20=0 26=1 30=1", 36,
+		append(three(1, 0, 0, 1), saying{11, "c", 1, 2, 10}, saying{21, "c", 1, 2, 10})...)
+	f("one vantage point takes over from another", "1=0 11=1", 12, saying{1, "a", 0, 1, 10}, saying{11, "a", 0, 1, 0}, saying{11, "b", 1, 1, 10})
+	f("of two quorums the larger counts", "1=1", 3, saying{1, "a", 0, 2, 10}, saying{1, "b", 1, 1, 10})
+	f("no interval", "", 30, saying{1, "a", 0, 1, 0})
+	f("nonsense", "", 30, saying{1, "a", 0, -1, 10}, saying{1, "b", 0, 17, 10}, saying{1, "c", 0, 1, 1e300})
+	f("a word of the change comes again late", "1=1 2=0", 3, saying{1, "a", 1, 1, 10}, saying{2, "a", 0, 1, 10})
+}
+
+// A sender whose clock is ahead does not silence the check, one whose clock is behind does not let it go back in time.
+func TestSamplesKeepToOurTime(t *testing.T) {
+	table := New(10, 10)
+	word := func(name string, time, heard int64, value float64) {
+		labels := []metric.Label{{Name: "check", Value: "web"}, {Name: "target", Value: "x:1"}, {Name: "vantage", Value: "a"}}
+		table.Hear(Word{Series: metric.MustSeries("lab", "vip", name, labels, "", metric.State), Time: time, Value: value}, heard)
+	}
+	word(Interval, 0, 100*second, 10)
+	word(Quorum, 0, 100*second, 1)
+	var last int64
+	for i, w := range []struct{ time, heard int64 }{{900 * second, 100 * second}, {20 * second, 101 * second}, {21 * second, 102 * second}} {
+		word(View, w.time, w.heard, float64(i%2))
+		got := table.Samples(w.heard, 0, false, nil)
+		if len(got) != 1 || got[0].Time <= last || got[0].Time > w.heard {
+			t.Errorf("word %d, heard at %d: got %v, after %d", i, w.heard, got, last)
+			continue
+		}
+		last = got[0].Time
+	}
+}
+
+func TestViewsAreBoundedAndForgotten(t *testing.T) {
+	table := New(10, 2)
+	for _, v := range []string{"a", "b", "c"} {
+		hear(table, saying{1, v, 1, 1, 10})
+	}
+	if got := table.Dropped(); got != 3 {
+		t.Errorf("dropped %d words, want the three of the third view", got)
+	}
+	table.Tick(forget + 2*second)
+	if table.nView != 0 || len(table.targets) != 0 {
+		t.Errorf("%d views of %d targets are left", table.nView, len(table.targets))
+	}
+	missing := []metric.Label{{Name: "check", Value: "web"}}
+	table.Hear(Word{Series: metric.MustSeries("lab", "vip", View, missing, "", metric.State), Value: 1}, 0)
+	if table.nView != 0 {
+		t.Error("a word without its labels was taken")
+	}
+}
