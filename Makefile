@@ -15,11 +15,15 @@ help: ## this list
 run: deps-run build ## install what is missing, build, and run everything on ./data
 	@exec bin/keepwatch up --data data
 
-build: bin/keepwatch bin/keepwatch-haagent ## build bin/keepwatch, the web app inside, and its HA agent
+build: bin/keepwatch bin/keepwatch-collector bin/keepwatch-haagent ## build bin/keepwatch, the web app inside, its collector and its HA agent
 
 bin/keepwatch: ui/web/dist/index.html go.mod go.sum $(GO_SOURCES)
 	@echo "build: compiling keepwatch (the first time takes a minute or two)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/keepwatch ./cmd/keepwatch
+
+bin/keepwatch-collector: go.mod go.sum $(GO_SOURCES)
+	@echo "build: compiling keepwatch-collector"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/keepwatch-collector ./cmd/keepwatch-collector
 
 bin/keepwatch-haagent: go.mod go.sum $(GO_SOURCES)
 	@echo "build: compiling keepwatch-haagent"

@@ -7,7 +7,7 @@ set -eu
 
 run="postgresql ca-certificates"
 lab="$run iproute2 haproxy nginx-light"
-test="$lab keepalived ganglia-monitor snmpd snmp chromium fonts-noto-cjk nftables gcc libc6-dev procps psmisc systemd util-linux"
+test="$lab keepalived ganglia-monitor gmetad rrdtool ganglia-webfrontend php-cli prometheus-node-exporter snmpd snmp chromium fonts-noto-cjk nftables gcc libc6-dev procps psmisc systemd util-linux"
 
 case "${1:-}" in
 run) want=$run ;;

@@ -76,12 +76,9 @@ type tracked struct {
 	stop   context.CancelFunc
 }
 
-// Configured reports whether the configuration asks for an agent.
-func Configured(c conf.HAAgent) bool { return len(c.Instances) > 0 || proxy.Enabled(c.Proxy) }
-
 // New checks that the host can run the configuration: privileges and interfaces. It changes nothing on the host.
 func New(opt Options) (*Agent, error) {
-	if !Configured(opt.Config) {
+	if !opt.Config.Configured() {
 		return nil, fmt.Errorf("%w: there are neither instances nor a proxy; name some under haagent in the configuration file", ErrConfig)
 	}
 	if err := try(opt.Config.Instances); err != nil {

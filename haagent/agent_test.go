@@ -244,7 +244,8 @@ func TestSlowReadersHoldUpNothing(t *testing.T) {
 }
 
 func TestConfigured(t *testing.T) {
-	if Configured(conf.HAAgent{}) || !Configured(only(web(1, vips...))) || !Configured(conf.HAAgent{Proxy: conf.Proxy{ConfigFile: "/x"}}) {
+	routers := only(web(1, vips...))
+	if new(conf.HAAgent).Configured() || !routers.Configured() || !(&conf.HAAgent{Proxy: conf.Proxy{ConfigFile: "/x"}}).Configured() {
 		t.Error("wrong answer")
 	}
 	if _, err := New(Options{Log: slog.Default()}); !errors.Is(err, ErrConfig) {

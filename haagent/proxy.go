@@ -37,11 +37,11 @@ func (a *Agent) applyProxy(ctx context.Context, c conf.Proxy) error {
 	now := a.proxy
 	a.mu.Unlock()
 	switch {
-	case now == nil && !proxy.Enabled(c):
+	case now == nil && !c.Enabled():
 		return nil
 	case now == nil:
 		return a.startProxy(ctx, c)
-	case !proxy.Enabled(c):
+	case !c.Enabled():
 		a.endProxy(now)
 		return nil
 	case c.Binary != now.config.Binary || c.ConfigFile != now.config.ConfigFile:

@@ -17,6 +17,7 @@ import (
 	"keepwatch/internal/conf"
 	"keepwatch/internal/datafolder"
 	"keepwatch/internal/logs"
+	"keepwatch/internal/resident"
 )
 
 // agent is the process that is the agent.
@@ -72,7 +73,7 @@ func (a *agent) build() error {
 }
 
 func (a *agent) run(ctx context.Context) error {
-	slim() // before the first timer runs: it takes tens of milliseconds
+	resident.Slim() // before the first timer runs: it takes tens of milliseconds
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.agent.Run(ctx) })
 	group.Go(func() error { a.attend(ctx); return nil })

@@ -14,6 +14,7 @@ import (
 
 	"keepwatch/haagent/supervise"
 	"keepwatch/internal/conf"
+	"keepwatch/internal/resident"
 )
 
 // version is set by the linker.
@@ -37,7 +38,7 @@ type arguments struct {
 }
 
 func main() {
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(resident.GCPercent)
 	// With a second processor to run on, every packet wakes a second thread up to look for work that is done already:
 	// twice the CPU time for the same advertisements, and none of them sooner.
 	runtime.GOMAXPROCS(1)

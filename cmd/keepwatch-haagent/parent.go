@@ -17,6 +17,7 @@ import (
 	"keepwatch/haagent/supervise"
 	"keepwatch/internal/conf"
 	"keepwatch/internal/logs"
+	"keepwatch/internal/resident"
 )
 
 // runParent starts the agent and watches over it until SIGTERM or SIGINT.
@@ -39,7 +40,7 @@ func runParent(args arguments) error {
 	if p := c.HAAgent.Realtime; p > 0 {
 		_ = realtime.Ask(p) // where it is not allowed the agent says so, once it has found nothing worse
 	}
-	defer time.AfterFunc(settling, slim).Stop()
+	defer time.AfterFunc(resident.Settling, resident.Slim).Stop()
 	return supervise.Run(ctx, supervise.Options{
 		// The file that this process runs, even when an upgrade has put another one in its place: the two must
 		// understand each other.

@@ -23,8 +23,8 @@ import (
 	"keepwatch/collector"
 	"keepwatch/extractor"
 	"keepwatch/extractor/promql"
-	"keepwatch/haagent"
 	"keepwatch/internal/conf"
+	"keepwatch/internal/control"
 	"keepwatch/internal/datafolder"
 	"keepwatch/internal/logs"
 	"keepwatch/internal/run"
@@ -108,7 +108,7 @@ func (a *app) say(step string) { fmt.Fprintf(a.out, "keepwatch: %s\n", step) }
 
 // addEdge adds the roles that need neither database nor bus.
 func (a *app) addEdge(ctx context.Context, group *run.Group) (err error) {
-	if a.has(roleHAAgent) && haagent.Configured(a.conf.HAAgent) {
+	if a.has(roleHAAgent) && a.conf.HAAgent.Configured() {
 		if a.haagent, err = newAgentProcess(a.global, a.log.With("part", roleHAAgent)); err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (a *app) addEdge(ctx context.Context, group *run.Group) (err error) {
 	if a.has(roleCollector) {
 		a.collector, err = collector.New(collector.Options{
 			Config: a.conf.Collector, Cluster: a.conf.Cluster, Host: a.conf.Host, DataDir: a.data.Path,
-			HAAgent: haagent.Configured(a.conf.HAAgent), Log: a.log.With("part", roleCollector),
+			HAAgent: a.conf.HAAgent.Configured(), Log: a.log.With("part", roleCollector),
 		})
 		if err != nil {
 			return err
@@ -244,16 +244,16 @@ func (a *app) addControl(group *run.Group, local http.Handler) error {
 		a.log.Info("another process serves the control socket of this data folder")
 		return nil
 	}
-	ln, err := listenUnix(a.data.File(controlSocket))
+	ln, err := control.Listen(a.data.File(controlSocket))
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	c := controls{local: local, status: func() any { return a.statusNow(started) }}
+	c := control.Controls{Local: local, Status: func() any { return a.statusNow(started) }}
 	if a.db != nil {
-		c.password = func(ctx context.Context, user string) (string, error) { return auth.ResetPassword(ctx, a.db, user) }
+		c.Password = func(ctx context.Context, user string) (string, error) { return auth.ResetPassword(ctx, a.db, user) }
 	}
-	group.Add("control socket", func(ctx context.Context) error { return serveControl(ctx, ln, c, a.log) })
+	group.Add("control socket", func(ctx context.Context) error { return control.Serve(ctx, ln, c, a.log) })
 	return nil
 }
 

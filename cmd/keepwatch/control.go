@@ -8,83 +8,20 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"keepwatch/internal/datafolder"
+	"keepwatch/internal/control"
 )
 
-// controlSocket is where 'keepwatch status' and its like ask, without a password: the file's mode lets only the
-// user in who runs keepwatch.
-const controlSocket = "keepwatch.sock"
-
-// controls is what the socket serves besides PromQL and the API.
-type controls struct {
-	status   func() any                                                          // GET /status
-	password func(ctx context.Context, user string) (password string, err error) // POST /password?user=; nil: no database here
-	local    http.Handler                                                        // everything else; may be nil
-}
-
-// serveControl serves the socket until ctx ends.
-func serveControl(ctx context.Context, ln net.Listener, c controls, log *slog.Logger) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(c.status()); err != nil {
-			log.Debug("cannot answer on the control socket", "err", err)
-		}
-	})
-	if c.password != nil {
-		mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
-			password, err := c.password(r.Context(), r.URL.Query().Get("user"))
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusConflict)
-				return
-			}
-			_, _ = io.WriteString(w, password) // the client is gone, then
-		})
-	}
-	if c.local != nil {
-		mux.Handle("/", c.local)
-	}
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 1 << 16, BaseContext: func(net.Listener) context.Context { return ctx }}
-	stopped := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stopped()
-	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("cannot serve the control socket: %w", err)
-	}
-	return nil
-}
-
-// listenUnix binds a socket that only its owner may use. A socket file that a killed process left is replaced; one
-// that answers is in use.
-func listenUnix(path string) (net.Listener, error) {
-	if len(path) > 107 {
-		return nil, fmt.Errorf("the path of the control socket is longer than the 107 bytes that a socket's may be: name a shorter folder with --data (%s)", path)
-	}
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("the control socket %s is in use by another keepwatch", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
-	}
-	old := unix.Umask(0o177)
-	ln, err := net.Listen("unix", path)
-	unix.Umask(old)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the control socket: %w", datafolder.Full(err))
-	}
-	return ln, nil
-}
+// controlSocket is where 'keepwatch status' and its like ask, without a password.
+const controlSocket = control.Socket
 
 // controlClient talks to a keepwatch that runs on this data folder.
 type controlClient struct {

@@ -27,30 +27,35 @@ func haagentCommand(g *global) *cobra.Command {
 		Long: `Runs VRRP, virtual addresses and the proxy of this host. It is the program keepwatch-haagent, which lies beside this one
 and can be started in its place. It needs CAP_NET_ADMIN and CAP_NET_RAW.`,
 		RunE: func(*cobra.Command, []string) error {
-			path, err := findAgent()
-			if err != nil {
-				return err
-			}
-			return fmt.Errorf("cannot start %s: %w", path, unix.Exec(path, g.agentArgs(), os.Environ()))
+			return g.become(agentProgram)
 		},
 	}
 }
 
-// findAgent finds the HA agent's program beside this one.
-func findAgent() (string, error) {
+// become makes this process the program of a role that has one of its own.
+func (g *global) become(program string) error {
+	path, err := beside(program)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("cannot start %s: %w", path, unix.Exec(path, g.programArgs(program), os.Environ()))
+}
+
+// beside finds the program of a role in this program's folder.
+func beside(program string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("cannot find this program's own folder: %w", err)
 	}
-	path := filepath.Join(filepath.Dir(self), agentProgram)
+	path := filepath.Join(filepath.Dir(self), program)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("the HA agent is a program of its own, which is missing beside this one: build it with make build, or install both in one folder: %w", err)
+		return "", fmt.Errorf("%s is a program of its own, which is missing beside this one: build it with make build, or install both in one folder: %w", program, err)
 	}
 	return path, nil
 }
 
-func (g *global) agentArgs() []string {
-	return []string{agentProgram, "--config", g.config, "--data", g.data}
+func (g *global) programArgs(program string) []string {
+	return []string{program, "--config", g.config, "--data", g.data}
 }
 
 // agentProcess is the HA agent that keepwatch up runs, in a process of its own.
@@ -62,7 +67,7 @@ type agentProcess struct {
 }
 
 func newAgentProcess(g *global, log *slog.Logger) (*agentProcess, error) {
-	path, err := findAgent()
+	path, err := beside(agentProgram)
 	return &agentProcess{global: g, path: path, log: log, hangup: make(chan struct{}, 1)}, err
 }
 
@@ -106,7 +111,7 @@ func (p *agentProcess) run(ctx context.Context) error {
 // once runs one process to its end.
 func (p *agentProcess) once(ctx context.Context) (*os.ProcessState, error) {
 	cmd := &exec.Cmd{
-		Path: p.path, Args: p.global.agentArgs(), Stdout: os.Stdout, Stderr: os.Stderr,
+		Path: p.path, Args: p.global.programArgs(agentProgram), Stdout: os.Stdout, Stderr: os.Stderr,
 		// A group of its own: who interrupts this program at a terminal interrupts the agent through it.
 		SysProcAttr: &unix.SysProcAttr{Pdeathsig: unix.SIGTERM, Setpgid: true},
 	}

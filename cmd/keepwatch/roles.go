@@ -20,7 +20,12 @@ func upCommand(g *global) *cobra.Command {
 }
 
 func collectorCommand(g *global) *cobra.Command {
-	return roleCommand(g, "collector", "Run the probes of this host and share what the cluster's hosts see", roleCollector)
+	return &cobra.Command{
+		Use: "collector", Short: "Run the probes of this host and share what the cluster's hosts see", Args: cobra.NoArgs,
+		Long: `Runs the probes of this host and shares what the cluster's hosts see. It is the program keepwatch-collector, which lies
+beside this one and can be started in its place.`,
+		RunE: func(*cobra.Command, []string) error { return g.become("keepwatch-collector") },
+	}
 }
 
 func extractorCommand(g *global) *cobra.Command {

@@ -23,7 +23,7 @@ func analyze(t *testing.T, dropIn string, args ...string) string {
 		t.Fatal("this test asks systemd-analyze about the units: install Debian's package systemd")
 	}
 	dir := t.TempDir()
-	for _, program := range []string{"keepwatch", "keepwatch-haagent"} {
+	for _, program := range []string{"keepwatch", "keepwatch-collector", "keepwatch-haagent"} {
 		if err := os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func install(t *testing.T, from, to, programs string) {
 
 func TestUnits(t *testing.T) {
 	units, err := filepath.Glob("*.service")
-	if err != nil || len(units) != 2 {
+	if err != nil || len(units) != 3 {
 		t.Fatalf("got %q, %v", units, err)
 	}
 	for _, unit := range units {

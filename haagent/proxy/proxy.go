@@ -48,9 +48,6 @@ type Proxy struct {
 // StatsSocket is the name of the stats socket in the data folder.
 const StatsSocket = "haproxy.sock"
 
-// Enabled reports whether the configuration asks for a proxy at all.
-func Enabled(c conf.Proxy) bool { return c.ConfigFile != "" || len(c.Frontends) > 0 }
-
 // New finds the program and has the configuration checked, so that a mistake shows before anything runs.
 func New(ctx context.Context, opt Options) (*Proxy, error) {
 	name := opt.Config.Binary

@@ -140,3 +140,9 @@ type Static struct {
 	Routes    []Route   `yaml:"routes" doc:"as those of an instance"`
 	Rules     []Rule    `yaml:"rules" doc:"as those of an instance"`
 }
+
+// Configured reports whether there is anything for an HA agent to do.
+func (h *HAAgent) Configured() bool { return len(h.Instances) > 0 || h.Proxy.Enabled() }
+
+// Enabled reports whether the configuration asks for a proxy at all.
+func (p *Proxy) Enabled() bool { return p.ConfigFile != "" || len(p.Frontends) > 0 }

@@ -1,4 +1,6 @@
-package main
+// Package resident owns how the small programs stay small: when the heap is collected, and giving back what only the
+// start needed. It never measures or limits anything. The programs under cmd that run on every host call it.
+package resident
 
 import (
 	"os"
@@ -10,19 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gcPercent lets the heap grow by half before it is collected: there is little that lives and little garbage, and the
+// GCPercent lets the heap grow by half before it is collected: there is little that lives and little garbage, and the
 // default of 100 costs 2 to 4 MiB that are never used.
-const gcPercent = 50
+const GCPercent = 50
 
-// settling is how long the parent takes until what it touches is what it goes on touching.
-const settling = 2 * time.Second
+// Settling is how long a program takes until what it touches is what it goes on touching.
+const Settling = 2 * time.Second
 
-// slim gives back what the start needed and running does not: the heap's free pages, and the pages of the program's
+// Slim gives back what the start needed and running does not: the heap's free pages, and the pages of the program's
 // own file that only the start has touched. The latter are more than half of all that the parent has (4.3 of 9.6 MiB).
 // They stay in the page cache; one that is needed after all costs a minor fault, less than a microsecond.
 //
 // What fails here is not worth a word: the process is larger, nothing else.
-func slim() {
+func Slim() {
 	debug.FreeOSMemory()
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
