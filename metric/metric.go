@@ -243,6 +243,8 @@ const (
 	EventMetricRetyped    EventKind = "metric_retyped"
 	EventCollectorDropped EventKind = "collector_dropped"
 	EventAggregatorLost   EventKind = "aggregator_lost"
+	EventCheckDown        EventKind = "check_down" // a vantage point's view, not what all say together
+	EventCheckUp          EventKind = "check_up"
 )
 
 // Event is something that happened once. ID makes it the same event however often it is delivered.

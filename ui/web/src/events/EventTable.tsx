@@ -12,7 +12,7 @@ type Props = { events: Event[]; label: string; empty: ReactNode; withHost?: bool
 const known = new Set([
   "vrrp_transition", "vip_taken", "vip_released", "vip_conflict", "vip_conflict_ended", "server_up", "server_down", "proxy_started", "proxy_stopped",
   "track_changed", "config_reloaded", "host_joined", "host_lost", "aggregator_lost",
-  "host_conflict", "metric_retyped", "collector_dropped",
+  "host_conflict", "metric_retyped", "collector_dropped", "check_down", "check_up",
 ]);
 
 // useKindWord is the word for a kind of event; kinds of other sources are shown as they are called.
