@@ -6,7 +6,13 @@ import (
 	"sync/atomic"
 
 	"keepwatch/collector/listen"
+	"keepwatch/internal/acl"
 	"keepwatch/internal/conf"
+)
+
+const (
+	gmondDatagram = 1600 // bytes; gmond and gmetric send 1472 at most (max_udp_msg_len)
+	gmondBatch    = 256  // small packets come in great numbers
 )
 
 // gmondChannel is one channel on which gmond packets are heard, and whose packets count there.
@@ -17,20 +23,20 @@ type gmondChannel struct {
 
 // access is what a reload may change of a channel.
 type access struct {
-	accept *listen.Sources
-	spoof  *listen.Sources // nil: whoever is accepted
+	accept *acl.List
+	spoof  *acl.List // nil: whoever is accepted
 }
 
 func parseAccess(c *conf.GmondReceive) (*access, error) {
 	a := new(access)
 	var err error
-	if a.accept, err = listen.ParseSources(c.AcceptFrom); err != nil {
+	if a.accept, err = acl.Parse(c.AcceptFrom); err != nil {
 		return nil, fmt.Errorf("accept_from: %w", err)
 	}
 	if len(c.SpoofFrom) == 0 {
 		return a, nil
 	}
-	if a.spoof, err = listen.ParseSources(c.SpoofFrom); err != nil {
+	if a.spoof, err = acl.Parse(c.SpoofFrom); err != nil {
 		return nil, fmt.Errorf("spoof_from: %w", err)
 	}
 	return a, nil
@@ -43,10 +49,13 @@ func openGmond(ctx context.Context, c *conf.GmondReceive) (*gmondChannel, error)
 	}
 	ch := new(gmondChannel)
 	ch.access.Store(a)
+	opt := listen.Options{Interface: c.Interface, Buffer: c.Buffer, Datagram: gmondDatagram, Batch: gmondBatch}
 	if c.Group != "" {
-		ch.receiver, err = listen.OpenGroup(ctx, c.Group, c.Interface)
+		opt.Channel = "gmond " + c.Group
+		ch.receiver, err = listen.OpenGroup(ctx, c.Group, opt)
 	} else {
-		ch.receiver, err = listen.OpenUnicast(ctx, c.Listen)
+		opt.Channel = "gmond " + c.Listen
+		ch.receiver, err = listen.OpenUnicast(ctx, c.Listen, opt)
 	}
 	return ch, err
 }

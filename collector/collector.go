@@ -45,6 +45,7 @@ type Collector struct {
 	state   *state.State
 	server  *state.Server
 	sockets sockets
+	local   listen.Own // this host's addresses
 	warned  throttle
 
 	sendMu sync.Mutex
@@ -135,13 +136,13 @@ func (c *Collector) open(ctx context.Context) (err error) {
 	}
 	s, cfg := &c.sockets, c.conf
 	if cfg.Native.Group != "" {
-		r, err := listen.OpenGroup(ctx, cfg.Native.Group, cfg.Native.Interface)
+		r, err := listen.OpenGroup(ctx, cfg.Native.Group, listen.Options{Channel: "native " + cfg.Native.Group, Interface: cfg.Native.Interface})
 		if err := receiver(&s.native, "native.group", r, err); err != nil {
 			return err
 		}
 	}
 	if cfg.Native.Listen != "" {
-		r, err := listen.OpenUnicast(ctx, cfg.Native.Listen)
+		r, err := listen.OpenUnicast(ctx, cfg.Native.Listen, listen.Options{Channel: "native " + cfg.Native.Listen})
 		if err := receiver(&s.native, "native.listen", r, err); err != nil {
 			return err
 		}
@@ -158,10 +159,7 @@ func (c *Collector) open(ctx context.Context) (err error) {
 			return fmt.Errorf("collector.serve.listen: %w", err)
 		}
 	}
-	s.sender, err = listen.OpenSender(ctx, listen.SenderOptions{
-		Group: cfg.Native.Group, Interface: cfg.Native.Interface, TTL: cfg.Native.TTL, To: cfg.Native.SendTo,
-	})
-	if err != nil {
+	if s.sender, err = openSender(ctx, &cfg.Native); err != nil {
 		return fmt.Errorf("collector.native: %w", err)
 	}
 	return nil

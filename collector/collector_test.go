@@ -242,7 +242,7 @@ func TestHostileDatagramsAreCountedAndDropped(t *testing.T) {
 	forged[len(forged)-1] ^= 1
 	inNamespace(t, nd, func() error {
 		send := func(to netip.AddrPort, datagrams ...[]byte) error {
-			s, err := listen.OpenSender(context.Background(), listen.SenderOptions{To: []string{to.String()}})
+			s, err := listen.OpenSender(context.Background(), []listen.SendChannel{{To: to.String()}}, listen.Options{})
 			if err != nil {
 				return err
 			}

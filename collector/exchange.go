@@ -63,7 +63,7 @@ func (c *Collector) takeGmond(ch *gmondChannel, packets []listen.Packet) {
 	for _, p := range packets {
 		from := p.From.Addr()
 		switch {
-		case !access.accept.Accepts(from, p.At):
+		case !access.accept.Accepts(from, c.local.Has):
 			gmondSource.Inc()
 			if c.warned.allow("source", p.At) {
 				c.log.Warn("a gmond packet came from a network that accept_from of its channel in collector.gmond.receive does not list; it is dropped", "from", from)

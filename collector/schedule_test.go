@@ -300,7 +300,7 @@ func BenchmarkReceive(b *testing.B) {
 	for i := range 250 {
 		in.Samples = append(in.Samples, metric.Sample{Series: metric.MustSeries("lab", "web1", fmt.Sprintf("node_metric_number_%d", i), nil, "", metric.Gauge), Value: float64(i)})
 	}
-	send, err := listen.OpenSender(context.Background(), listen.SenderOptions{To: []string{c.Listeners().Native[0].String()}})
+	send, err := listen.OpenSender(context.Background(), []listen.SendChannel{{To: c.Listeners().Native[0].String()}}, listen.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

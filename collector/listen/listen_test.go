@@ -25,8 +25,14 @@ func ownNetwork(t testing.TB) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("cannot make a network namespace: %v; run the tests as root", err)
 	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("ip link set lo up: %v %s; install iproute2", err, out)
+	ip(t, "link", "set", "lo", "up")
+}
+
+// ip runs ip in the namespace of the test.
+func ip(t testing.TB, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v %s; install iproute2", strings.Join(args, " "), err, out)
 	}
 }
 
@@ -73,15 +79,15 @@ func TestGroupIsSharedAndLoopsBack(t *testing.T) {
 	ownNetwork(t)
 	ctx := context.Background()
 	const group = "239.2.11.72:8660"
-	a, err := OpenGroup(ctx, group, "")
+	a, err := OpenGroup(ctx, group, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := OpenGroup(ctx, group, "lo")
+	b, err := OpenGroup(ctx, group, Options{Interface: "lo"})
 	if err != nil {
 		t.Fatalf("a second program on the group: %v", err)
 	}
-	s, err := OpenSender(ctx, SenderOptions{Group: group, TTL: 1})
+	s, err := OpenSender(ctx, []SendChannel{{Group: group, TTL: 1}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,14 +109,14 @@ func TestGroupIsSharedAndLoopsBack(t *testing.T) {
 func TestUnicast(t *testing.T) {
 	ownNetwork(t)
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		r, err := OpenUnicast(context.Background(), address)
+		r, err := OpenUnicast(context.Background(), address, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenUnicast(context.Background(), r.Addr().String()); err == nil || !strings.Contains(err.Error(), "another program has this port") {
+		if _, err := OpenUnicast(context.Background(), r.Addr().String(), Options{}); err == nil || !strings.Contains(err.Error(), "another program has this port") {
 			t.Errorf("port taken: got %v", err)
 		}
-		s, err := OpenSender(context.Background(), SenderOptions{To: []string{r.Addr().String()}})
+		s, err := OpenSender(context.Background(), []SendChannel{{To: r.Addr().String()}}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,50 +138,42 @@ func TestUnicast(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	ownNetwork(t)
 	ctx := context.Background()
-	for _, group := range []string{"", "10.0.0.1:8660", "239.2.11.72", "[ff02::1]:8660", "host:1"} {
-		if r, err := OpenGroup(ctx, group, ""); err == nil {
+	for _, group := range []string{"", "10.0.0.1:8660", "239.2.11.72", "[2001:db8::1]:8660", "[::ffff:239.2.11.72]:8660", "host:1"} {
+		if r, err := OpenGroup(ctx, group, Options{}); err == nil {
 			r.Close()
 			t.Errorf("group %q was accepted", group)
 		}
 	}
-	if _, err := OpenGroup(ctx, "239.2.11.72:8660", "nosuch0"); err == nil || !strings.Contains(err.Error(), `no interface "nosuch0"`) {
+	if _, err := OpenGroup(ctx, "239.2.11.72:8660", Options{Interface: "nosuch0"}); err == nil || !strings.Contains(err.Error(), `no interface "nosuch0"`) {
 		t.Errorf("unknown interface: got %v", err)
 	}
-	for _, to := range []string{"host", "host:0", "host:99999", "host:http"} {
-		if _, err := OpenSender(ctx, SenderOptions{To: []string{to}}); err == nil {
+	for _, to := range []string{"host", ":1", "host:0", "host:99999", "host:http"} {
+		if _, err := OpenSender(ctx, []SendChannel{{To: to}}, Options{}); err == nil {
 			t.Errorf("send_to %q was accepted", to)
 		}
 	}
 }
 
-func TestSources(t *testing.T) {
+func TestOwnAddresses(t *testing.T) {
 	ownNetwork(t)
-	if out, err := exec.Command("ip", "addr", "add", "10.9.8.7/24", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	s, err := ParseSources([]string{"local", "192.0.2.0/24", "2001:db8::1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "addr", "add", "10.9.8.7/24", "dev", "lo")
+	var o Own
 	now := time.Now()
+	clock := func() time.Time { return now }
 	for addr, want := range map[string]bool{
-		"127.0.0.1": true, "10.9.8.7": true, "10.9.8.8": false, "192.0.2.200": true, "::ffff:192.0.2.3": true,
-		"192.0.3.1": false, "2001:db8::1": true, "2001:db8::2": false, "::1": true,
+		"127.0.0.1": true, "10.9.8.7": true, "10.9.8.8": false, "::1": true, "::ffff:10.9.8.7": true, "127.9.9.9": true,
 	} {
-		if got := s.Accepts(netip.MustParseAddr(addr), now); got != want {
+		if got := o.has(netip.MustParseAddr(addr), clock); got != want {
 			t.Errorf("%s: got %v, want %v", addr, got, want)
 		}
 	}
-	if out, err := exec.Command("ip", "addr", "add", "10.9.8.8/24", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
+	ip(t, "addr", "add", "10.9.8.8/24", "dev", "lo")
+	added := netip.MustParseAddr("10.9.8.8")
+	if now = now.Add(time.Second); o.has(added, clock) {
+		t.Error("the addresses were read again within a second")
 	}
-	if s.Accepts(netip.MustParseAddr("10.9.8.8"), now.Add(time.Second)) || !s.Accepts(netip.MustParseAddr("10.9.8.8"), now.Add(localEvery)) {
+	if now = now.Add(localEvery); !o.has(added, clock) {
 		t.Error("a new address must count once the addresses are read again")
-	}
-	for _, bad := range []string{"", "10.0.0.0/33", "remote"} {
-		if _, err := ParseSources([]string{bad}); err == nil {
-			t.Errorf("%q was accepted", bad)
-		}
 	}
 }
 
@@ -190,13 +188,23 @@ eth0	00000000	0102000A	0003	0	0	0	00000000	0	0	0
 	if got := defaultRoute(strings.NewReader("Iface\n")); got != "" {
 		t.Errorf("got %q, want none", got)
 	}
+	const zeros = "00000000000000000000000000000000"
+	const table6 = "20010db8000000000000000000000000 40 " + zeros + " 00 " + zeros + " 00000100 00000001 00000000 00000001     eth1\n" +
+		zeros + " 00 " + zeros + " 00 " + zeros + " ffffffff 00000001 00000000 00200200       lo\n" +
+		zeros + " 00 " + zeros + " 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n"
+	if got := defaultIPv6Route(strings.NewReader(table6)); got != "eth0" {
+		t.Errorf("got %q, want eth0", got)
+	}
+	if got := defaultIPv6Route(strings.NewReader("x\n")); got != "" {
+		t.Errorf("got %q, want none", got)
+	}
 }
 
-func FuzzTimestamp(f *testing.F) {
-	f.Add(make([]byte, 32))
-	f.Fuzz(func(t *testing.T, oob []byte) {
+func FuzzControls(f *testing.F) {
+	f.Add(make([]byte, controlSize))
+	f.Fuzz(func(t *testing.T, control []byte) {
 		now := time.Unix(1_795_000_000, 0)
-		if got := timestamp(oob, now); now.Sub(got) < 0 || now.Sub(got) > time.Minute {
+		if got := newBatch(1, 1).controls(control, now); now.Sub(got) < 0 || now.Sub(got) > time.Minute {
 			t.Fatalf("got %v, far from %v", got, now)
 		}
 	})

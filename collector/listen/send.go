@@ -6,104 +6,191 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
-const resolveEvery = time.Minute
+const (
+	resolveEvery   = time.Minute
+	resolveTimeout = 5 * time.Second
+)
 
-// SenderOptions say where datagrams go.
-type SenderOptions struct {
-	Group     string   // multicast group and port; empty: none
-	Interface string   // of the group, as of OpenGroup
-	TTL       int      // of the group
-	To        []string // unicast receivers, host:port; a name is looked up again each minute
+// SendChannel is one way that datagrams take: a group or one receiver.
+type SendChannel struct {
+	Group     string // multicast group and port, IPv4 or IPv6; or To
+	Interface string // of the group; empty: the one of the default route, else loopback
+	TTL       int    // of the group: hops; 0: 1
+	To        string // one receiver, host:port; a name is looked up again each minute
+	Bind      string // source address; empty: the system's choice
 }
 
-// Sender sends each datagram to the group and to every receiver. Send may be called by several goroutines.
+// Sender sends each datagram over all its channels. Send may be called by several goroutines.
 type Sender struct {
-	opt    SenderOptions
-	group  *net.UDPConn
-	addr   netip.AddrPort
-	single *net.UDPConn
-	to     atomic.Pointer[[]netip.AddrPort]
-	last   map[string]netip.AddrPort // of each name, the last address it had; resolve alone uses it
+	channels []*channel
+	sockets  []*Receiver // of the channels, each once
+	payload  atomic.Int64
 }
 
-// OpenSender opens the sockets. A receiver whose name is not known yet is no error; one without a port is.
-func OpenSender(ctx context.Context, opt SenderOptions) (*Sender, error) {
-	s := &Sender{opt: opt, last: make(map[string]netip.AddrPort)}
-	s.to.Store(new([]netip.AddrPort))
-	if opt.Group != "" {
-		if err := s.openGroup(); err != nil {
-			return nil, err
+type channel struct {
+	opt    SendChannel
+	socket *Receiver
+	v6     bool                           // a group of IPv6
+	host   string                         // of To
+	port   uint16                         // of To
+	to     atomic.Pointer[netip.AddrPort] // nil: not known yet
+}
+
+// OpenSender opens the sockets. A receiver whose name is not known yet is no error; one without a port is. The
+// sockets receive too, as opt says: who gets a datagram may answer to where it came from.
+func OpenSender(ctx context.Context, channels []SendChannel, opt Options) (*Sender, error) {
+	s := &Sender{}
+	shared := make(map[string]*Receiver) // of unicast, by source address
+	for _, c := range channels {
+		if err := s.add(ctx, c, opt, shared); err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
 	}
-	for _, to := range opt.To {
-		if p, err := portOf(to); err != nil || p < 1 || p > 65535 {
-			s.Close()
-			return nil, fmt.Errorf("cannot send to %q: want host:port", to)
-		}
-	}
-	if len(opt.To) > 0 {
-		conn, err := net.ListenUDP("udp", nil)
-		if err != nil {
-			s.Close()
-			return nil, fmt.Errorf("cannot open a socket to send from: %w", err)
-		}
-		s.single = conn
-		s.resolve(ctx)
-	}
+	s.resolve(ctx)
+	s.measure()
 	return s, nil
 }
 
-func (s *Sender) openGroup() error {
-	ap, err := netip.ParseAddrPort(s.opt.Group)
-	if err != nil || !ap.Addr().Is4() || !ap.Addr().IsMulticast() {
-		return fmt.Errorf("cannot send to group %q: want an IPv4 multicast address and port, as 239.2.11.72:8660", s.opt.Group)
+func (s *Sender) add(ctx context.Context, opt SendChannel, recv Options, shared map[string]*Receiver) (err error) {
+	c := &channel{opt: opt}
+	if opt.Group != "" {
+		if err := s.openGroup(ctx, c, recv); err != nil {
+			return fmt.Errorf("cannot send to group %q: %w", opt.Group, err)
+		}
+		s.channels, s.sockets = append(s.channels, c), append(s.sockets, c.socket)
+		return nil
 	}
-	ifi, err := Interface(s.opt.Interface)
-	if err != nil {
-		return fmt.Errorf("cannot send to group %q: %w", s.opt.Group, err)
+	if c.host, c.port, err = splitTarget(opt.To); err != nil {
+		return fmt.Errorf("cannot send to %q: %w", opt.To, err)
 	}
-	conn, err := net.ListenUDP("udp4", nil)
-	if err != nil {
-		return fmt.Errorf("cannot open a socket to send from: %w", err)
+	if c.socket = shared[opt.Bind]; c.socket == nil {
+		if c.socket, err = openSource(ctx, "udp", opt.Bind, recv, nil); err != nil {
+			return fmt.Errorf("cannot send to %q: %w", opt.To, err)
+		}
+		shared[opt.Bind] = c.socket
+		s.sockets = append(s.sockets, c.socket)
 	}
-	pc := ipv4.NewPacketConn(conn)
-	err = errors.Join(pc.SetMulticastInterface(ifi), pc.SetMulticastTTL(max(s.opt.TTL, 1)), pc.SetMulticastLoopback(true))
-	if err != nil {
-		conn.Close()
-		return fmt.Errorf("cannot send to group %q on interface %q: %w", s.opt.Group, ifi.Name, err)
-	}
-	s.group, s.addr = conn, ap
+	s.channels = append(s.channels, c)
 	return nil
 }
 
-// Send sends one datagram everywhere and returns how many sends the kernel took and the first error.
-func (s *Sender) Send(datagram []byte) (sent int, err error) {
-	if s.group != nil {
-		if _, e := s.group.WriteToUDPAddrPort(datagram, s.addr); e != nil {
-			err = fmt.Errorf("cannot send to group %v: %w", s.addr, e)
-		} else {
-			sent++
-		}
+func splitTarget(target string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(target)
+	n, bad := strconv.ParseUint(text, 10, 16)
+	if err != nil || bad != nil || n == 0 || host == "" {
+		return "", 0, errors.New("want host:port")
 	}
-	for _, to := range *s.to.Load() {
-		if _, e := s.single.WriteToUDPAddrPort(datagram, to); e != nil {
-			if err == nil {
-				err = fmt.Errorf("cannot send to %v: %w", to, e)
+	return host, uint16(n), nil
+}
+
+func (s *Sender) openGroup(ctx context.Context, c *channel, recv Options) error {
+	group, zone, err := parseGroup(c.opt.Group)
+	if err != nil {
+		return err
+	}
+	if c.opt.Interface == "" {
+		c.opt.Interface = zone
+	}
+	c.v6 = group.Addr().Is6()
+	ifi, err := Interface(c.opt.Interface, c.v6)
+	if err != nil {
+		return err
+	}
+	network := "udp4"
+	if c.v6 {
+		network = "udp6"
+	}
+	c.socket, err = openSource(ctx, network, c.opt.Bind, recv, func(fd int) error { return aim(fd, c.v6, ifi, max(c.opt.TTL, 1)) })
+	if err != nil {
+		return err
+	}
+	if a := group.Addr(); a.IsLinkLocalMulticast() && c.v6 {
+		group = netip.AddrPortFrom(a.WithZone(ifi.Name), group.Port())
+	}
+	c.to.Store(&group)
+	return nil
+}
+
+// aim sets where a socket's multicast packets go and how far. They come back to this host's own listeners.
+func aim(fd int, v6 bool, ifi *net.Interface, hops int) error {
+	if v6 {
+		return errors.Join(
+			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, ifi.Index),
+			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, hops),
+			unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 1))
+	}
+	return errors.Join(
+		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(ifi.Index)}),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, hops),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 1))
+}
+
+// openSource makes a socket with a port of the system's choice. It is never connected, so the ICMP error of one
+// receiver that is down reaches nobody who sends to another.
+func openSource(ctx context.Context, network, bind string, opt Options, more func(fd int) error) (*Receiver, error) {
+	if bind != "" {
+		a, err := netip.ParseAddr(bind)
+		if err != nil {
+			return nil, fmt.Errorf("source address %q: want an IP address of this host", bind)
+		}
+		bind = a.String()
+	}
+	opt = opt.withDefaults()
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		control := c.Control(func(fd uintptr) {
+			if err = configure(int(fd), opt.Buffer); err == nil && more != nil {
+				err = more(int(fd))
 			}
-		} else {
+		})
+		return errors.Join(control, err)
+	}}
+	conn, err := lc.ListenPacket(ctx, network, net.JoinHostPort(bind, "0"))
+	if errors.Is(err, unix.EADDRNOTAVAIL) {
+		return nil, fmt.Errorf("source address %q: this host does not have it; configure one that it has: %w", bind, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a socket to send from: %w", err)
+	}
+	return newReceiver(conn.(*net.UDPConn), opt)
+}
+
+// Sockets are those that datagrams are sent from. What is not run is not read.
+func (s *Sender) Sockets() []*Receiver { return s.sockets }
+
+// Send sends one datagram over all channels and returns how many sends the kernel took and the first error; an error
+// of one channel does not keep it from the others.
+func (s *Sender) Send(datagram []byte) (sent int, err error) {
+	for _, c := range s.channels {
+		to := c.to.Load()
+		if to == nil {
+			continue
+		}
+		if e := c.socket.Send(datagram, *to); e == nil {
 			sent++
+		} else if err == nil {
+			err = e
 		}
 	}
 	return sent, err
 }
 
-// Run looks the receivers' names up again each minute until ctx ends.
+func sendError(to netip.AddrPort, size int, err error) error {
+	if errors.Is(err, unix.EMSGSIZE) {
+		return fmt.Errorf("cannot send to %v: %d bytes are more than the way there takes at once; configure a smaller payload: %w", to, size, err)
+	}
+	return fmt.Errorf("cannot send to %v: %w", to, err)
+}
+
+// Run looks each minute where the receivers' names lead now and how much the ways there take, until ctx ends.
 func (s *Sender) Run(ctx context.Context) error {
 	tick := time.NewTicker(resolveEvery)
 	defer tick.Stop()
@@ -113,44 +200,46 @@ func (s *Sender) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			s.resolve(ctx)
+			s.measure()
 		}
 	}
 }
 
 // resolve keeps the last known address of a name that cannot be looked up now.
 func (s *Sender) resolve(ctx context.Context) {
-	if len(s.opt.To) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	var to []netip.AddrPort
-	for _, name := range s.opt.To {
-		host, _, err := net.SplitHostPort(name)
+	for _, c := range s.channels {
+		if c.host == "" {
+			continue
+		}
+		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host)
 		if err != nil {
 			continue
 		}
-		port, err := portOf(name)
-		if err != nil {
-			continue
-		}
-		if addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err == nil && len(addrs) > 0 {
-			s.last[name] = netip.AddrPortFrom(addrs[0].Unmap(), uint16(port))
-		}
-		if a, ok := s.last[name]; ok {
-			to = append(to, a)
+		if a, ok := reachable(addrs, c.opt.Bind); ok {
+			to := netip.AddrPortFrom(a, c.port)
+			c.to.Store(&to)
 		}
 	}
-	s.to.Store(&to)
+}
+
+// reachable takes the first address, of the family of the source address if there is one.
+func reachable(addrs []netip.Addr, bind string) (netip.Addr, bool) {
+	source, err := netip.ParseAddr(bind)
+	for _, a := range addrs {
+		if a = a.Unmap(); err != nil || a.Is4() == source.Unmap().Is4() {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // Close gives the sockets back.
 func (s *Sender) Close() error {
-	var err error
-	for _, c := range []*net.UDPConn{s.group, s.single} {
-		if c != nil {
-			err = errors.Join(err, c.Close())
-		}
+	var errs []error
+	for _, r := range s.sockets {
+		errs = append(errs, r.Close())
 	}
-	return err
+	return errors.Join(errs...)
 }
