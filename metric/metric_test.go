@@ -23,6 +23,24 @@ func TestNewSeries(t *testing.T) {
 	}
 }
 
+func TestOfHost(t *testing.T) {
+	a := MustSeries("web", "lb1", "m", []Label{{"mode", "idle"}}, Seconds, Counter)
+	b, err := a.OfHost("lb2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := MustSeries("web", "lb2", "m", []Label{{"mode", "idle"}}, Seconds, Counter)
+	if b.Key() != want.Key() || b.Host != "lb2" || b.Unit != want.Unit || b.Kind != want.Kind || b.Label("mode") != "idle" {
+		t.Errorf("got %v, want %v", b, want)
+	}
+	if a.Host != "lb1" || a.Key() == b.Key() {
+		t.Errorf("the first has become %v", a)
+	}
+	if _, err := a.OfHost(""); !errors.Is(err, ErrInvalid) {
+		t.Errorf("no host: got %v, want a refusal", err)
+	}
+}
+
 // A value that holds another label's separator must never make two series one.
 func TestKeysDoNotCollide(t *testing.T) {
 	a := MustSeries("c", "h", "m", []Label{{"a", "1"}, {"b", "2"}}, NoUnit, Gauge)

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sort"
@@ -16,6 +17,9 @@ import (
 
 	"keepwatch/metric"
 )
+
+// src is the source of packets whose source does not matter.
+var src = netip.MustParseAddr("192.0.2.1")
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
@@ -92,7 +96,7 @@ func TestJoinCaptures(t *testing.T) {
 		if err := Decode(data[n], &p); err != nil {
 			t.Fatal(err)
 		}
-		res, err := tab.Add(&p, 1000)
+		res, err := tab.Add(&p, src, 1000)
 		switch {
 		case err != nil:
 			fmt.Fprintf(&out, "%s: %v\n", n, err)
@@ -172,21 +176,21 @@ func text133(host, name, value string) *Packet {
 func TestValueBeforeMetadataIsKept(t *testing.T) {
 	tab := newTable(t, 10, 10)
 	for i, v := range []string{"1", "2"} {
-		if res, err := tab.Add(text133("a", "x", v), int64(i)); err != nil || res.Outcome != Waiting || res.Host != "a" {
+		if res, err := tab.Add(text133("a", "x", v), src, int64(i)); err != nil || res.Outcome != Waiting || res.Host != "a" {
 			t.Fatalf("got %+v, %v; want Waiting", res, err)
 		}
 	}
-	res, err := tab.Add(meta("a", "x", "uint32", Positive), 9)
+	res, err := tab.Add(meta("a", "x", "uint32", Positive), src, 9)
 	if err != nil || res.Outcome != Joined {
 		t.Fatalf("got %+v, %v; want Joined", res, err)
 	}
 	if s := res.Sample; s.Value != 2 || s.Time != 1 || s.Series.Kind != metric.Counter || s.Series.Unit != "KB" || s.Series.Name != "gmond_x" {
 		t.Errorf("got %v of %v, want the last value at its own time", s, s.Series)
 	}
-	if res, err := tab.Add(meta("a", "x", "uint32", Positive), 10); err != nil || res.Outcome != Learned {
+	if res, err := tab.Add(meta("a", "x", "uint32", Positive), src, 10); err != nil || res.Outcome != Learned {
 		t.Errorf("metadata again: got %+v, %v; want Learned", res, err)
 	}
-	if again, err := tab.Add(text133("a", "x", "3"), 11); err != nil || again.Sample.Series != res.Sample.Series && again.Sample.Series.Key() != "lab\x00a\x00gmond_x\x00source\x01gmond" {
+	if again, err := tab.Add(text133("a", "x", "3"), src, 11); err != nil || again.Sample.Series != res.Sample.Series && again.Sample.Series.Key() != "lab\x00a\x00gmond_x\x00source\x01gmond" {
 		t.Errorf("got %+v, %v", again, err)
 	}
 }
@@ -221,11 +225,11 @@ func TestValues(t *testing.T) {
 		{"string", Packet{ID: ValueUint, Number: 2}, "gmond_x_info 2 1"},
 	} {
 		tab := newTable(t, 10, 10)
-		if _, err := tab.Add(meta("a", "x", c.typ, Both), 1); err != nil {
+		if _, err := tab.Add(meta("a", "x", c.typ, Both), src, 1); err != nil {
 			t.Fatal(err)
 		}
 		c.p.Host, c.p.Name = []byte("a"), []byte("x")
-		res, err := tab.Add(&c.p, 2)
+		res, err := tab.Add(&c.p, src, 2)
 		if c.want == "" {
 			if !errors.Is(err, ErrValue) || res.Host != "a" {
 				t.Errorf("%s %q %v: got %+v, %v; want ErrValue", c.typ, c.p.Text, c.p.Number, res, err)
@@ -261,7 +265,7 @@ func TestHosts(t *testing.T) {
 		{strings.Repeat("a", 254), false, ""},
 		{"\xff\xfe", false, ""},
 	} {
-		res, err := newTable(t, 10, 10).Add(&Packet{ID: ValueUint, Host: []byte(c.host), Name: []byte("x"), Spoof: c.spoof}, 1)
+		res, err := newTable(t, 10, 10).Add(&Packet{ID: ValueUint, Host: []byte(c.host), Name: []byte("x"), Spoof: c.spoof}, src, 1)
 		if c.want == "" {
 			if !errors.Is(err, ErrHost) {
 				t.Errorf("%q spoof %v: got %+v, %v; want ErrHost", c.host, c.spoof, res, err)
@@ -274,17 +278,17 @@ func TestHosts(t *testing.T) {
 
 func TestOddNamesKeepTheirOriginal(t *testing.T) {
 	tab := newTable(t, 10, 10)
-	if _, err := tab.Add(meta("a", "disk /var é", "float", Both), 1); err != nil {
+	if _, err := tab.Add(meta("a", "disk /var é", "float", Both), src, 1); err != nil {
 		t.Fatal(err)
 	}
-	res, err := tab.Add(text133("a", "disk /var é", "1"), 1)
+	res, err := tab.Add(text133("a", "disk /var é", "1"), src, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := res.Sample.Series; s.Name != "gmond_disk__var___" || s.Label("gmond_name") != "disk /var é" {
 		t.Errorf("got %v", s)
 	}
-	if _, err := tab.Add(text133("a", strings.Repeat("x", 300), "1"), 1); !errors.Is(err, ErrMetric) {
+	if _, err := tab.Add(text133("a", strings.Repeat("x", 300), "1"), src, 1); !errors.Is(err, ErrMetric) {
 		t.Errorf("long name: got %v, want ErrMetric", err)
 	}
 }
@@ -292,43 +296,42 @@ func TestOddNamesKeepTheirOriginal(t *testing.T) {
 func TestTableIsBounded(t *testing.T) {
 	tab := newTable(t, 2, 3)
 	for i := range 5 {
-		_, err := tab.Add(text133(fmt.Sprintf("h%d", i), "x", "1"), 1)
+		_, err := tab.Add(text133(fmt.Sprintf("h%d", i), "x", "1"), src, 1)
 		if got := errors.Is(err, ErrTooManyHosts); got != (i >= 2) {
 			t.Errorf("host %d: %v", i, err)
 		}
-		_, err = tab.Add(text133("h0", fmt.Sprintf("m%d", i), "1"), 1)
+		_, err = tab.Add(text133("h0", fmt.Sprintf("m%d", i), "1"), src, 1)
 		if got := errors.Is(err, ErrTooManyMetrics); got != (i >= 2) {
 			t.Errorf("metric %d: %v", i, err)
 		}
 	}
 	// A string that is new each time makes a series each time, up to the bound.
-	if _, err := tab.Add(meta("h1", "x", "string", Zero), 2); err != nil {
+	if _, err := tab.Add(meta("h1", "x", "string", Zero), src, 2); err != nil {
 		t.Fatal(err)
 	}
 	var err error
 	for i := 0; i < 10 && err == nil; i++ {
-		_, err = tab.Add(text133("h1", "x", fmt.Sprint("v", i)), 3)
+		_, err = tab.Add(text133("h1", "x", fmt.Sprint("v", i)), src, 3)
 	}
 	if !errors.Is(err, ErrTooManyMetrics) {
 		t.Errorf("changing string: got %v, want ErrTooManyMetrics", err)
 	}
-	tab.Sweep(4, 100)
-	if _, err := tab.Add(text133("h1", "x", "new"), 5); err != nil {
-		t.Errorf("after Sweep: %v", err)
+	if _, err := tab.Add(text133("h1", "x", "new"), src, hour); err != nil {
+		t.Errorf("an hour later: %v", err)
 	}
-	if tab.Sweep(5+101, 100); tab.Hosts() != 0 {
+	if tab.Sweep(hour+101, 100); tab.Hosts() != 0 {
 		t.Errorf("%d hosts after their time, want none", tab.Hosts())
 	}
 }
 
 func TestJoinAllocatesNothing(t *testing.T) {
 	tab := newTable(t, 2, 3)
-	if _, err := tab.Add(meta("a", "x", "float", Both), 1); err != nil {
+	if _, err := tab.Add(meta("a", "x", "float", Both), src, 1); err != nil {
 		t.Fatal(err)
 	}
 	p := Packet{ID: ValueFloat, Host: []byte("a"), Name: []byte("x"), Format: []byte("%.2f"), Number: float64(float32(0.21))}
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := tab.Add(&p, 2); err != nil {
+		if _, err := tab.Add(&p, src, 2); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -352,7 +355,7 @@ func FuzzDecode(f *testing.F) {
 		tab := newTable(t, 4, 4)
 		for _, q := range []*Packet{&p, meta(string(p.Host), string(p.Name), "string", Both), &p} {
 			q.Spoof = p.Spoof
-			_, err := tab.Add(q, 5)
+			_, err := tab.Add(q, src, 5)
 			for _, want := range []error{nil, ErrHost, ErrMetric, ErrValue, ErrTooManyHosts, ErrTooManyMetrics} {
 				if errors.Is(err, want) {
 					err = nil
@@ -372,7 +375,7 @@ func BenchmarkDecodeAndJoin(b *testing.B) {
 	if err := Decode(data["128-metadata_full-load_one"], &p); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := tab.Add(&p, 1); err != nil {
+	if _, err := tab.Add(&p, src, 1); err != nil {
 		b.Fatal(err)
 	}
 	d := data["134-value_float-load_one"]
@@ -381,7 +384,7 @@ func BenchmarkDecodeAndJoin(b *testing.B) {
 		if err := Decode(d, &p); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := tab.Add(&p, 2); err != nil {
+		if _, err := tab.Add(&p, src, 2); err != nil {
 			b.Fatal(err)
 		}
 	}

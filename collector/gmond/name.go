@@ -17,18 +17,15 @@ const (
 	infoSuffix = "_info"
 )
 
-// hostOf gives the name of the host that a packet claims to speak of. gmond splits a spoofed "ip:name" at the first
-// colon that is not the first byte and refuses an empty name (Ganglia_host_get).
-func hostOf(p *Packet) ([]byte, error) {
-	if !p.Spoof {
-		return p.Host, nil
-	}
-	if len(p.Host) > 1 {
-		if i := bytes.IndexByte(p.Host[1:], ':') + 1; i > 0 && i < len(p.Host)-1 {
-			return p.Host[i+1:], nil
+// split cuts a spoofed "address:name". gmond does so at the first colon that is not the first byte and refuses an
+// empty name (Ganglia_host_get in gmond.c).
+func split(host []byte) (address, name []byte, err error) {
+	if len(host) > 1 {
+		if i := bytes.IndexByte(host[1:], ':') + 1; i > 0 && i < len(host)-1 {
+			return host[:i], host[i+1:], nil
 		}
 	}
-	return nil, fmt.Errorf("%w: spoofed host %.60q, want address:name", ErrHost, p.Host)
+	return nil, nil, fmt.Errorf("%w: spoofed host %.60q, want address:name", ErrHost, host)
 }
 
 // metricOf gives the metric's own name. A module's SPOOF_NAME travels as "shown:real" in spoofed packets; gmond
@@ -60,23 +57,39 @@ func sanitize(name []byte) (string, error) {
 // text makes clean UTF-8 of at most limit bytes: gmond's text is ISO 8859-1 where it is not UTF-8, control
 // characters become blanks, blanks around it go.
 func text(b []byte, limit int) string {
-	s := string(b)
-	if !utf8.ValidString(s) {
-		runes := make([]rune, len(b))
-		for i, c := range b {
-			runes[i] = rune(c)
-		}
-		s = string(runes)
+	return strings.TrimSpace(cut(string(bytes.TrimSpace(appendClean(nil, b))), limit))
+}
+
+// cut shortens s to at most limit bytes at the end of a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
 	}
-	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// appendClean is text without the trimming.
+func appendClean(dst, b []byte) []byte {
+	ascii := true
+	for _, c := range b {
+		ascii = ascii && c >= 0x20 && c < 0x7f
+	}
+	if ascii {
+		return append(dst, b...)
+	}
+	valid := utf8.Valid(b)
+	for len(b) > 0 {
+		r, n := rune(b[0]), 1
+		if valid {
+			r, n = utf8.DecodeRune(b)
+		}
 		if r < 0x20 || r == 0x7f {
-			return ' '
+			r = ' '
 		}
-		return r
-	}, s))
-	for len(s) > limit {
-		_, n := utf8.DecodeLastRuneInString(s[:limit+1])
-		s = strings.TrimSpace(s[:limit+1-n])
+		dst, b = utf8.AppendRune(dst, r), b[n:]
 	}
-	return s
+	return dst
 }

@@ -1,6 +1,8 @@
-// Package gmond owns Ganglia's own wire: it decodes the XDR datagrams of gmond 3.1 and later and of gmetric, and
-// joins values with the metadata that names and types them. It never opens a socket, sends, stores or decides whom
-// to believe; datagrams come in as bytes. collector/state calls it for every packet from an accepted network.
+// Package gmond owns Ganglia's own wire, both ways, and what its packets add up to: it decodes and encodes the XDR
+// datagrams of gmond and gmetric, joins values with the metadata that names and types them, and tells what gmond's XML
+// would say of each host. It never opens a socket, sends, stores on disk or decides whom to believe; datagrams come in
+// and go out as bytes. collector/state calls it for every packet from an accepted network, collector/gmondsend for
+// what this host sends.
 //
 // The encoding (Ganglia's gm_protocol.x): everything big endian in units of 4 bytes; a string is its length, its
 // bytes and zeros up to a multiple of 4. Every string and count here is as hostile as its sender.
@@ -17,7 +19,7 @@ import (
 // ID is the first word of a datagram (Ganglia_msg_formats in gm_protocol.x).
 type ID uint32
 
-// The messages of gmond 3.1 and later. Older ones are below 128.
+// The messages of gmond 3.1 and later. Older ones are below 128, and Heartbeat.
 const (
 	Metadata    ID = 128
 	ValueUshort ID = 129
@@ -43,11 +45,28 @@ const (
 	Derivative  Slope = 5
 )
 
+// String is the word of gmond's XML.
+func (s Slope) String() string {
+	switch s {
+	case Zero:
+		return "zero"
+	case Positive:
+		return "positive"
+	case Negative:
+		return "negative"
+	case Both:
+		return "both"
+	case Derivative:
+		return "derivative"
+	}
+	return "unspecified"
+}
+
 var (
 	// ErrMalformed is a datagram that is cut or whose lengths do not fit.
 	ErrMalformed = errors.New("malformed gmond packet")
 
-	// ErrUnknown is a message id that this package does not read: before gmond 3.1, or after.
+	// ErrUnknown is a message id that the called decoder does not read.
 	ErrUnknown = errors.New("unknown gmond message")
 )
 
@@ -73,12 +92,19 @@ type Packet struct {
 	Format []byte  // printf directive by which the sender prints the value
 	Number float64 // of every value but ValueString
 	Text   []byte  // of ValueString
+
+	// Legacy marks a packet of gmond 2.5 to 3.0. It has the fields of Metadata and those of the value that ID says,
+	// and no Host unless Spoof: Host is then a bare name and Address the address that goes with it.
+	Legacy  bool
+	Address []byte
+
+	own []byte // memory of what a legacy packet means without saying it
 }
 
 // Decode reads one datagram into p, whose memory it uses again. Like gmond it accepts bytes behind the message,
 // padding that is not zero, any number but 0 as true, and ends a string at its first NUL.
 func Decode(datagram []byte, p *Packet) error {
-	*p = Packet{Extra: p.Extra[:0]}
+	*p = Packet{Extra: p.Extra[:0], own: p.own}
 	r := reader{b: datagram}
 	p.ID = ID(r.u32("message id"))
 	if r.err == nil && (p.ID < Metadata || p.ID > Request) {
@@ -90,6 +116,7 @@ func Decode(datagram []byte, p *Packet) error {
 		p.metadata(&r)
 	case Request:
 	default:
+		p.Format = r.string("format")
 		p.value(&r)
 	}
 	return r.err
@@ -115,7 +142,6 @@ func (p *Packet) metadata(r *reader) {
 }
 
 func (p *Packet) value(r *reader) {
-	p.Format = r.string("format")
 	switch p.ID {
 	case ValueUshort:
 		p.Number = float64(uint16(r.u32("value")))

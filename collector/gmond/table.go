@@ -3,6 +3,9 @@ package gmond
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"net/netip"
 
 	"keepwatch/metric"
 )
@@ -17,9 +20,10 @@ var (
 	// ErrValue is a value that is empty or no number although its type says number.
 	ErrValue = errors.New("unfit value in gmond packet")
 
-	// ErrTooManyHosts and ErrTooManyMetrics are the bounds of TableOptions.
+	// ErrTooManyHosts, ErrTooManyMetrics and ErrTooManyBytes are the bounds of TableOptions.
 	ErrTooManyHosts   = errors.New("too many gmond hosts")
 	ErrTooManyMetrics = errors.New("too many metrics of one gmond host")
+	ErrTooManyBytes   = errors.New("too many bytes of gmond state")
 )
 
 // Outcome is what became of a packet that was no error.
@@ -31,6 +35,7 @@ const (
 	Waiting Outcome = 2 // a value without metadata, kept until it comes
 	Learned Outcome = 3 // metadata without a value
 	Asked   Outcome = 4 // a request for metadata, which says nothing about its sender's metrics
+	Alive   Outcome = 5 // a sign of life and nothing else
 )
 
 // String is the word that counters use.
@@ -44,55 +49,48 @@ func (o Outcome) String() string {
 		return "metadata"
 	case Asked:
 		return "request"
+	case Alive:
+		return "alive"
 	}
 	return "unknown"
 }
+
+const (
+	defaultBytes    = 1 << 30
+	defaultHostTMax = 20 // s, gmond's host_tmax
+)
 
 // TableOptions bound a Table.
 type TableOptions struct {
 	Cluster    string // of every sample that comes out
 	MaxHosts   int
-	MaxMetrics int // of one host; also the series that strings may make of one host between two Sweeps
+	MaxMetrics int    // of one host; also the series that its strings and types may make anew in an hour
+	MaxBytes   int64  // of all that is held, as an estimate; 0: 1 GiB
+	MaxAsks    int    // requests for metadata in one second, over all metrics; 0: none is ever asked for
+	HostTMax   uint32 // seconds, of every host in the XML; 0: 20
 }
 
-// Table joins metadata and values per host and metric. It is not safe for concurrent use.
+// Table joins metadata and values per host and metric, and is the soft state of a gmond network: what gmond's XML
+// tells. A host is whom packets claim to speak of: the name of a spoofed packet or that of metric_id, and the source
+// address for packets before 3.1, which name none. (gmond trusts the source address and its reverse lookup instead.)
+// It is not safe for concurrent use.
 type Table struct {
-	opt   TableOptions
-	hosts map[string]*host
-}
+	opt         TableOptions
+	hosts       map[string]*host
+	entries     map[uint64]*entry // by hash of host and metric name; equal hashes are chained
+	descriptors map[string]*Descriptor
+	seed        maphash.Seed
+	metrics     int
+	bytes       int64 // estimate
 
-type host struct {
-	name    string
-	metrics map[string]*entry
-	heard   int64
-	started int64 // value of its heartbeat, s
-	made    int   // series made since the last Sweep
-}
+	asked       int   // requests in askedSecond
+	askedSecond int64 // s since the epoch
+	turn, dealt uint8 // of Sweep: under way, and given to the next host
 
-// entry is one metric of one host.
-type entry struct {
-	base string // sanitized name
-	orig string // original name where base differs
-	seen int64  // newest of value and metadata, ms
-
-	described bool
-	class     class
-	kind      metric.Kind
-	unit      metric.Unit
-	dmax      int64 // ms
-
-	series *metric.Series
-	info   string // value of the info label in series
-
-	pending *pending // a value that came before its metadata
-}
-
-type pending struct {
-	at     int64
-	id     ID
-	number float64
-	format string
-	text   string
+	scratch []byte // key of a descriptor
+	address []byte // text of a source address
+	printed []byte // values of one host
+	cuts    []int
 }
 
 // NewTable makes an empty table.
@@ -100,191 +98,133 @@ func NewTable(opt TableOptions) (*Table, error) {
 	if err := metric.CheckHost("cluster", opt.Cluster); err != nil {
 		return nil, err
 	}
-	if opt.MaxHosts < 1 || opt.MaxMetrics < 1 {
-		return nil, fmt.Errorf("gmond table of %d hosts with %d metrics: want at least 1 of each", opt.MaxHosts, opt.MaxMetrics)
+	if opt.MaxHosts < 1 || opt.MaxMetrics < 1 || opt.MaxBytes < 0 || opt.MaxAsks < 0 {
+		return nil, fmt.Errorf("gmond table of %d hosts with %d metrics, %d bytes, %d requests a second: want at least 1 of the first two and none negative",
+			opt.MaxHosts, opt.MaxMetrics, opt.MaxBytes, opt.MaxAsks)
 	}
-	return &Table{opt: opt, hosts: make(map[string]*host)}, nil
+	if opt.MaxBytes == 0 {
+		opt.MaxBytes = defaultBytes
+	}
+	if opt.HostTMax == 0 {
+		opt.HostTMax = defaultHostTMax
+	}
+	return &Table{
+		opt: opt, seed: maphash.MakeSeed(),
+		hosts: make(map[string]*host), entries: make(map[uint64]*entry), descriptors: make(map[string]*Descriptor),
+	}, nil
 }
 
 // Result says whom a packet was about and what came of it.
 type Result struct {
 	Outcome Outcome
-	Host    string        // its name; empty for Asked
-	Started int64         // of the host's gmond, epoch seconds, once a heartbeat told; else 0
-	Sample  metric.Sample // of Joined
+	Host    string // its name; of Asked that in the request, which is no sign of life and may be any text or empty
+	Name    string // of the metric, as its sender wrote it
+	Address string // of the host: what a spoofed packet says, else the source's; the first of two that dispute it
+	Started int64  // of the host's gmond, epoch seconds, once a heartbeat told; else 0
+	Sample  metric.Sample
+
+	// Ask is set when the metadata of Name should be asked for now: by a Request that is not spoofed to the source
+	// of the packet and wherever this host sends. It comes at most once a minute for a metric, then rarer, up to ten.
+	Ask bool
+
+	// Retyped tells that metadata gave a known metric another kind, unit or type: the series that follows is another.
+	Retyped bool
+
+	// Descr is metadata to be published (see its Info): that of a metric when it is learned, and then once an hour.
+	Descr *Descriptor
+
+	// Conflict is a second address that speaks for Host beside Address. It comes once an hour, and is else empty.
+	Conflict string
 }
 
-// Add takes one packet that came at now, ms since the epoch. A value gives a sample named gmond_NAME with the label
-// source="gmond" (and gmond_name where characters had to be replaced); a string gives gmond_NAME_info with the
-// string as label value and the value 1. A packet with a fit host tells that the host lives even when Add returns
-// ErrMetric, ErrValue or ErrTooManyMetrics: Result.Host is then set.
-func (t *Table) Add(p *Packet, now int64) (Result, error) {
+// Add takes one packet that came from an address at now, ms since the epoch. A value gives a sample named gmond_NAME
+// with the label source="gmond" (and gmond_name where characters had to be replaced); a string gives gmond_NAME_info
+// with the string as label value and the value 1. A value whose metadata is missing is kept; after a minute its
+// message must do for its type. A packet with a fit host tells that the host lives even when Add returns ErrMetric,
+// ErrValue, ErrTooManyMetrics or ErrTooManyBytes: Result.Host is then set.
+func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 	if p.ID == Request {
-		return Result{Outcome: Asked}, nil
+		return asked(p), nil
 	}
-	h, err := t.host(p)
+	from = from.Unmap()
+	c, err := t.claimOf(p, from)
 	if err != nil {
 		return Result{}, err
 	}
-	h.heard = max(h.heard, now)
-	if p.ID == ValueUint && string(p.Name) == "heartbeat" {
-		h.started = int64(p.Number)
+	if p.ID == Heartbeat {
+		h, err := t.host(c, from, now)
+		if err != nil {
+			return Result{}, err
+		}
+		return h.hear(c, from, now, Alive), nil
 	}
-	res := Result{Host: h.name, Started: h.started}
-	e, err := t.entry(h, p)
-	if err != nil {
-		return res, err
+	name := metricOf(p)
+	key := t.hash(c.name, name)
+	e := t.find(key, c.name, name)
+	if e == nil {
+		h, err := t.host(c, from, now)
+		if err != nil {
+			return Result{}, err
+		}
+		if e, err = t.newEntry(h, key, name, now); err != nil {
+			return h.hear(c, from, now, 0), err
+		}
 	}
-	e.seen = max(e.seen, now)
-	if p.ID == Metadata {
-		return t.describe(h, e, p, res)
-	}
-	if !e.described {
-		res.Outcome = Waiting
-		e.pending = &pending{at: now, id: p.ID, number: p.Number, format: string(p.Format[:min(len(p.Format), 16)]), text: string(p.Text[:min(len(p.Text), metric.MaxLabelValue)])}
-		return res, nil
-	}
-	return t.join(h, e, p, now, res)
+	res := e.host.hear(c, from, now, 0)
+	res.Name = e.desc.Name
+	err = t.take(e, name, p, now, &res)
+	return res, err
 }
 
-func (t *Table) host(p *Packet) (*host, error) {
-	name, err := hostOf(p)
-	if err != nil {
-		return nil, err
+// asked is the Result of a request. It makes no host of whom it speaks of: a request says that somebody wants to know.
+func asked(p *Packet) Result {
+	host := p.Host
+	if p.Spoof {
+		_, host, _ = split(p.Host)
 	}
-	if h := t.hosts[string(name)]; h != nil {
+	return Result{Outcome: Asked, Host: string(host), Name: string(p.Name)}
+}
+
+// hear notes a packet about h.
+func (h *host) hear(c claim, from netip.Addr, now int64, o Outcome) Result {
+	h.heard = max(h.heard, now)
+	conflict := h.spokenFor(c.address, from, now)
+	return Result{Outcome: o, Host: h.name, Address: h.first.text, Started: h.started, Conflict: conflict}
+}
+
+func (t *Table) host(c claim, from netip.Addr, now int64) (*host, error) {
+	if h := t.hosts[string(c.name)]; h != nil {
 		return h, nil
 	}
-	s := string(name)
-	if err := metric.CheckHost("host", s); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrHost, err)
-	}
-	if len(t.hosts) >= t.opt.MaxHosts {
-		return nil, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(t.hosts), s)
-	}
-	h := &host{name: s, metrics: make(map[string]*entry)}
-	t.hosts[s] = h
-	return h, nil
+	return t.newHost(c, from, now)
 }
 
-func (t *Table) entry(h *host, p *Packet) (*entry, error) {
-	name := metricOf(p)
-	if e := h.metrics[string(name)]; e != nil {
-		return e, nil
-	}
-	base, err := sanitize(name)
-	if err != nil {
-		return nil, err
-	}
-	if len(h.metrics) >= t.opt.MaxMetrics {
-		return nil, fmt.Errorf("%w: %d of %q", ErrTooManyMetrics, len(h.metrics), h.name)
-	}
-	e := &entry{base: base}
-	if base[len(Prefix):] != string(name) {
-		e.orig = text(name, metric.MaxLabelValue)
-	}
-	h.metrics[string(name)] = e
-	return e, nil
+func (t *Table) hash(host, name []byte) uint64 {
+	high, low := bits.Mul64(maphash.Bytes(t.seed, host), maphash.Bytes(t.seed, name)|1)
+	return high ^ low
 }
 
-func (t *Table) describe(h *host, e *entry, p *Packet, res Result) (Result, error) {
-	kind := metric.Gauge
-	if p.Slope == Positive || p.Slope == Derivative {
-		kind = metric.Counter
-	}
-	unit, class := metric.Unit(text(p.Units, metric.MaxUnit)), classOf(p.Type)
-	if e.kind != kind || e.unit != unit || e.class != class {
-		e.series = nil
-	}
-	e.described, e.kind, e.unit, e.class, e.dmax = true, kind, unit, class, int64(p.DMax)*1000
-	res.Outcome = Learned
-	if e.pending == nil {
-		return res, nil
-	}
-	w := e.pending
-	e.pending = nil
-	v := Packet{ID: w.id, Number: w.number, Format: []byte(w.format), Text: []byte(w.text)}
-	return t.join(h, e, &v, w.at, res)
-}
-
-// join makes the sample of a value whose metadata is known.
-func (t *Table) join(h *host, e *entry, p *Packet, at int64, res Result) (Result, error) {
-	v, isNumber := p.Number, p.ID != ValueString
-	if !isNumber && e.class != textual {
-		v, isNumber = number(p.Text)
-	}
-	switch {
-	case isNumber && e.class == textual, !isNumber && (e.class == textual || e.class == byMessage):
-		return t.joinText(h, e, p, at, res)
-	case !isNumber:
-		return res, fmt.Errorf("%w: %.40q of %s on %q is no number", ErrValue, p.Text, e.base, h.name)
-	case !finite(v):
-		return res, fmt.Errorf("%w: %v of %s on %q", ErrValue, v, e.base, h.name)
-	}
-	s, err := t.series(h, e, "")
-	if err != nil {
-		return res, err
-	}
-	res.Outcome, res.Sample = Joined, metric.Sample{Series: s, Time: at, Value: round(v, p.Format, p.ID)}
-	return res, nil
-}
-
-func (t *Table) joinText(h *host, e *entry, p *Packet, at int64, res Result) (Result, error) {
-	value := text(p.Text, metric.MaxLabelValue)
-	if p.ID != ValueString {
-		value = fmt.Sprint(round(p.Number, p.Format, p.ID))
-	}
-	if value == "" {
-		return res, fmt.Errorf("%w: %s on %q is empty", ErrValue, e.base, h.name)
-	}
-	s, err := t.series(h, e, value)
-	if err != nil {
-		return res, err
-	}
-	res.Outcome, res.Sample = Joined, metric.Sample{Series: s, Time: at, Value: 1}
-	return res, nil
-}
-
-// series gives the series of a metric; info is the value of a textual one, empty for a number.
-func (t *Table) series(h *host, e *entry, info string) (*metric.Series, error) {
-	if e.series != nil && e.info == info {
-		return e.series, nil
-	}
-	// A string that never repeats would otherwise make a series with each packet.
-	if h.made >= t.opt.MaxMetrics {
-		return nil, fmt.Errorf("%w: %d made of %q since the last hour", ErrTooManyMetrics, h.made, h.name)
-	}
-	labels := []metric.Label{{Name: "source", Value: "gmond"}, {Name: "gmond_name", Value: e.orig}}
-	name, kind, unit := e.base, e.kind, e.unit
-	if info != "" {
-		name, kind, unit = e.base+infoSuffix, metric.State, metric.NoUnit
-		labels = append(labels, metric.Label{Name: "value", Value: info})
-	}
-	s, err := metric.NewSeries(t.opt.Cluster, h.name, name, labels, unit, kind)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMetric, err)
-	}
-	h.made++
-	e.series, e.info = s, info
-	return s, nil
-}
-
-// Sweep forgets hosts that have been silent for hostDmax ms and metrics silent for their own dmax, by the later of
-// value and metadata. Call it about once an hour: it also renews the series that a host's strings may make.
-func (t *Table) Sweep(now, hostDmax int64) {
-	for name, h := range t.hosts {
-		if now-h.heard > hostDmax {
-			delete(t.hosts, name)
-			continue
-		}
-		h.made = 0
-		for m, e := range h.metrics {
-			if e.dmax > 0 && now-e.seen > e.dmax || now-e.seen > hostDmax {
-				delete(h.metrics, m)
-			}
+func (t *Table) find(key uint64, host, name []byte) *entry {
+	for e := t.entries[key]; e != nil; e = e.chain {
+		if e.desc.Name == string(name) && e.host.name == string(host) {
+			return e
 		}
 	}
+	return nil
 }
 
-// Hosts is the number of hosts held.
-func (t *Table) Hosts() int { return len(t.hosts) }
+// charge counts bytes that are about to be held.
+func (t *Table) charge(n int64) error {
+	if t.bytes+n > t.opt.MaxBytes {
+		return fmt.Errorf("%w: %d of %d", ErrTooManyBytes, t.bytes, t.opt.MaxBytes)
+	}
+	t.bytes += n
+	return nil
+}
+
+// Hosts is the number of hosts held, Metrics that of their metrics, Descriptors that of different metadata which is
+// shared, and Bytes about how much memory all of it takes.
+func (t *Table) Hosts() int       { return len(t.hosts) }
+func (t *Table) Metrics() int     { return t.metrics }
+func (t *Table) Descriptors() int { return len(t.descriptors) }
+func (t *Table) Bytes() int64     { return t.bytes }
