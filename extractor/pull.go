@@ -179,7 +179,7 @@ func (p *pull) fresh(ctx context.Context) bool {
 
 // flush hands the current load to the publisher. It waits while the bus is away: the aggregator's history bridges that.
 func (p *pull) flush(ctx context.Context) bool {
-	p.take.names.Batch(&p.current.b)
+	p.take.names.Batch(&p.current.b, nil)
 	select {
 	case <-ctx.Done():
 		return false

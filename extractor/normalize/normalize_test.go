@@ -1,10 +1,7 @@
 package normalize
 
 import (
-	_ "embed"
 	"fmt"
-	"math"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -12,156 +9,204 @@ import (
 	"keepwatch/metric"
 )
 
-// What a real gmond 3.7.2 announced: name, type, …, units.
-//
-//go:embed testdata/gmond-metrics.txt
-var announced string
+// test is what *testing.T, *testing.B and *rapid.T have in common.
+type test interface {
+	Helper()
+	Fatal(...any)
+}
 
-func one(t *testing.T, name string, value float64, unit metric.Unit) []metric.Sample {
+func normalizer(t test) *Normalizer {
 	t.Helper()
 	n, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := metric.MustSeries("web", "web1", name, []metric.Label{{Name: "source", Value: "gmond"}}, unit, metric.Gauge)
-	b := &batch.Batch{Samples: []metric.Sample{{Series: s, Time: 7, Value: value}}}
-	n.Batch(b)
+	return n
+}
+
+// gmondSeries is the series that a collector makes of a gmond metric; text is empty for a number.
+func gmondSeries(name, units, text string, kind metric.Kind) *metric.Series {
+	labels := []metric.Label{{Name: "source", Value: "gmond"}, {Name: "value", Value: text}}
+	clean := strings.Map(nameRune, name)
+	if clean != name {
+		labels = append(labels, metric.Label{Name: "gmond_name", Value: name})
+	}
+	if text != "" {
+		return metric.MustSeries("web", "web1", prefix+clean+infoSuffix, labels, metric.NoUnit, metric.State)
+	}
+	return metric.MustSeries("web", "web1", prefix+clean, labels, metric.Unit(strings.TrimSpace(units)), kind)
+}
+
+func (n *Normalizer) one(s *metric.Series, at int64, value float64) []metric.Sample {
+	b := &batch.Batch{Samples: []metric.Sample{{Series: s, Time: at, Value: value}}}
+	n.Batch(b, nil)
 	return b.Samples
 }
 
-// Each line of the table, with a value as gmond sends it and what it must become.
-func TestEveryLine(t *testing.T) {
-	cases := map[string][]struct {
-		in   float64
-		want string
-	}{
-		"boottime":         {{1.7e9, `node_boot_time_seconds{cluster="web",host="web1",source="gmond"} seconds 1.7e+09`}},
-		"heartbeat":        {{1.7e9, `gmond_start_time_seconds{cluster="web",host="web1",source="gmond"} seconds 1.7e+09`}},
-		"sys_clock":        {{1.7e9, `node_time_seconds{cluster="web",host="web1",source="gmond"} seconds 1.7e+09`}},
-		"load_one":         {{0.31, `node_load1{cluster="web",host="web1",source="gmond"}  0.31`}},
-		"load_five":        {{0.31, `node_load5{cluster="web",host="web1",source="gmond"}  0.31`}},
-		"load_fifteen":     {{0.31, `node_load15{cluster="web",host="web1",source="gmond"}  0.31`}},
-		"cpu_num":          {{4, `node_cpu_count{cluster="web",host="web1",source="gmond"}  4`}},
-		"cpu_speed":        {{2400, `node_cpu_frequency_hertz{cluster="web",host="web1",source="gmond"} hertz 2.4e+09`}},
-		"cpu_user":         {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="user",source="gmond"} ratio 0.125`}},
-		"cpu_nice":         {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="nice",source="gmond"} ratio 0.125`}},
-		"cpu_system":       {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="system",source="gmond"} ratio 0.125`}},
-		"cpu_idle":         {{75, `node_cpu_usage_ratio{cluster="web",host="web1",mode="idle",source="gmond"} ratio 0.75`}, {75, `node_cpu_usage_ratio{cluster="web",host="web1",mode="busy",source="gmond"} ratio 0.25`}},
-		"cpu_wio":          {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="iowait",source="gmond"} ratio 0.125`}},
-		"cpu_intr":         {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="irq",source="gmond"} ratio 0.125`}},
-		"cpu_sintr":        {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="softirq",source="gmond"} ratio 0.125`}},
-		"cpu_steal":        {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="steal",source="gmond"} ratio 0.125`}},
-		"cpu_guest":        {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="guest",source="gmond"} ratio 0.125`}},
-		"cpu_gnice":        {{12.5, `node_cpu_usage_ratio{cluster="web",host="web1",mode="guest_nice",source="gmond"} ratio 0.125`}},
-		"cpu_aidle":        {{12.5, `node_cpu_idle_since_boot_ratio{cluster="web",host="web1",source="gmond"} ratio 0.125`}},
-		"mem_total":        {{1024, `node_memory_MemTotal_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"mem_free":         {{1024, `node_memory_MemFree_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"mem_shared":       {{1024, `node_memory_Shmem_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"mem_buffers":      {{1024, `node_memory_Buffers_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"mem_cached":       {{1024, `node_memory_Cached_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"mem_sreclaimable": {{1024, `node_memory_SReclaimable_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"swap_total":       {{1024, `node_memory_SwapTotal_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"swap_free":        {{1024, `node_memory_SwapFree_bytes{cluster="web",host="web1",source="gmond"} bytes 1048576`}},
-		"disk_total":       {{2.5, `node_filesystems_size_bytes{cluster="web",host="web1",source="gmond"} bytes 2.5e+09`}},
-		"disk_free":        {{2.5, `node_filesystems_free_bytes{cluster="web",host="web1",source="gmond"} bytes 2.5e+09`}},
-		"part_max_used":    {{93, `node_filesystems_fullest_used_ratio{cluster="web",host="web1",source="gmond"} ratio 0.93`}},
-		"bytes_in":         {{10, `node_network_receive_bytes_per_second{cluster="web",host="web1",source="gmond"} bytes_per_second 10`}},
-		"bytes_out":        {{10, `node_network_transmit_bytes_per_second{cluster="web",host="web1",source="gmond"} bytes_per_second 10`}},
-		"pkts_in":          {{10, `node_network_receive_packets_per_second{cluster="web",host="web1",source="gmond"} per_second 10`}},
-		"pkts_out":         {{10, `node_network_transmit_packets_per_second{cluster="web",host="web1",source="gmond"} per_second 10`}},
-		"mtu":              {{1500, `node_network_smallest_mtu_bytes{cluster="web",host="web1",source="gmond"} bytes 1500`}},
-		"proc_run":         {{3, `node_procs_running{cluster="web",host="web1",source="gmond"}  3`}},
-		"proc_total":       {{300, `node_processes{cluster="web",host="web1",source="gmond",state="total"}  300`}},
-	}
-	rules, err := parse(table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range rules {
-		if _, ok := cases[strings.TrimPrefix(name, prefix)]; !ok {
-			t.Errorf("%s is in the table and has no case here", name)
+// written writes a sample as the table's column becomes does.
+func written(s metric.Sample) string {
+	var labels []string
+	for _, l := range s.Series.Labels {
+		if l.Name != "source" {
+			labels = append(labels, l.Name+"="+l.Value)
 		}
 	}
-	for name, wants := range cases {
-		got := one(t, prefix+name, wants[0].in, "")
-		if len(got) != len(wants) {
-			t.Errorf("%s: got %d samples, want %d", name, len(got), len(wants))
-			continue
+	name := s.Series.Name
+	if len(labels) > 0 {
+		name += "{" + strings.Join(labels, ",") + "}"
+	}
+	return fmt.Sprintf("%s %.10g", name, s.Value)
+}
+
+// A unit that no line names is converted where it measures the same, and otherwise the metric is not the one meant.
+func TestOtherUnits(t *testing.T) {
+	n := normalizer(t)
+	f := func(name, units string, value float64, want string) {
+		t.Helper()
+		got := n.one(gmondSeries(name, units, "", metric.Gauge), 7, value)
+		if w := written(got[0]); w != want {
+			t.Errorf("%s in %q: got %s, want %s", name, units, w, want)
 		}
-		for i, w := range wants {
-			if s := fmt.Sprintf("%v %s %.7g", got[i].Series, got[i].Series.Unit, got[i].Value); s != w.want || got[i].Time != 7 {
-				t.Errorf("%s: got %s, want %s", name, s, w.want)
-			}
+	}
+	f("mem_total", "Bytes", 4096, "node_memory_MemTotal_bytes 4096")
+	f("mem_total", "MB", 2, "node_memory_MemTotal_bytes 2097152")
+	f("cpu_speed", "GHz", 2.5, "node_cpu_frequency_hertz 2500000000")
+	f("bytes_in", "KB/s", 2, "node_network_receive_bytes_per_second 2048")
+	f("cpu_intr", "intr/sec", 250, "node_intr_per_second 250")
+	f("cpu_idle", "percent", 75, "node_cpu_usage_ratio{mode=idle} 0.75")
+	f("cpu_user", "jiffies", 3, "gmond_cpu_user 3")
+	f("mem_total", "", 3, "gmond_mem_total 3")
+	f("multicpu_userX", "%", 50, "gmond_multicpu_userX 0.5")
+}
+
+func TestUnknownNamesPassInBaseUnits(t *testing.T) {
+	n := normalizer(t)
+	f := func(units string, value float64, unit metric.Unit, want float64) {
+		t.Helper()
+		got := n.one(gmondSeries("sensor/rack3", units, "", metric.Gauge), 7, value)
+		s := got[0].Series
+		if len(got) != 1 || s.Name != "gmond_sensor_rack3" || s.Label("gmond_name") != "sensor/rack3" || s.Unit != unit || got[0].Value != want {
+			t.Errorf("%q: got %v %q %v, want %q %v", units, s, s.Unit, got[0].Value, unit, want)
+		}
+	}
+	f("", 3, "", 3)
+	f("widgets", 3, "widgets", 3)
+	f("KB", 2, metric.Bytes, 2048)
+	f("kB", 2, metric.Bytes, 2048)
+	f("kb", 2, "kb", 2)
+	f("Mb", 2, "Mb", 2)
+	f("Mb/s", 2, "Mb/s", 2)
+	f("GB", 1, metric.Bytes, 1<<30)
+	f("ms", 250, metric.Seconds, 0.25)
+	f("percent", 50, metric.Ratio, 0.5)
+	f("Celsius", 21, metric.Celsius, 21)
+	f("bits/sec", 80, metric.BytesPerSec, 10)
+	f("frobs/sec", 80, metric.PerSecond, 80)
+	f("ms/s", 80, "ms/s", 80)
+	other := metric.MustSeries("web", "web1", "node_load1", nil, "widgets", metric.Gauge)
+	if got := n.one(other, 7, 1); len(got) != 1 || got[0].Series != other {
+		t.Errorf("a metric that gmond did not send: got %v", got)
+	}
+}
+
+func TestTextsPass(t *testing.T) {
+	n := normalizer(t)
+	got := n.one(gmondSeries("bios", "", "v1.2", 0), 7, 1)
+	if w := written(got[0]); w != "gmond_bios_info{value=v1.2} 1" {
+		t.Errorf("got %s", w)
+	}
+	got = n.one(gmondSeries("load_one", "", "high", 0), 7, 1) // the number is known, the text is not
+	if w := written(got[0]); w != "gmond_load_one_info{value=high} 1" {
+		t.Errorf("got %s", w)
+	}
+}
+
+// What collectors tell of a metric is kept for those only that the table doesn't know, under the name of their samples.
+func TestMetadata(t *testing.T) {
+	n := normalizer(t)
+	tell := func(name, units string) []metric.Sample {
+		labels := []metric.Label{{Name: "source", Value: "gmond"}, {Name: "metric", Value: name}, {Name: "title", Value: "T"}, {Name: "units", Value: units}}
+		return n.one(metric.MustSeries("web", "web1", metadataName, labels, "", metric.State), 7, 1)
+	}
+	for _, known := range [][2]string{{"load_one", ""}, {"gmond_cpu_user", "%"}, {"multicpu_idle7", "%"}, {"os_name", ""}} {
+		if got := tell(known[0], known[1]); len(got) != 0 {
+			t.Errorf("%v: got %v, want nothing", known, got)
+		}
+	}
+	for name, want := range map[string]string{"disk /var": "gmond_disk__var", "gmond_x": "gmond_x", "cpu_user": "gmond_cpu_user"} {
+		got := tell(name, "widgets")
+		if len(got) != 1 || got[0].Series.Label("metric") != want || got[0].Series.Label("title") != "T" {
+			t.Errorf("%s: got %v, want it under %s", name, got, want)
 		}
 	}
 }
 
-// What gmond announces of its own modules is in the table, but for texts; its units are those that the table takes
-// for granted.
-func TestTableCoversWhatGmondAnnounces(t *testing.T) {
-	rules, err := parse(table)
-	if err != nil {
-		t.Fatal(err)
+func TestHostsAreRenamed(t *testing.T) {
+	n := normalizer(t)
+	native := metric.MustSeries("web", "web1.example.com", "node_load1", nil, "", metric.Gauge)
+	other := metric.MustSeries("web", "db1", "node_load1", nil, "", metric.Gauge)
+	gmond := metric.MustSeries("web", "web1.example.com", "gmond_load_one", []metric.Label{{Name: "source", Value: "gmond"}}, "", metric.Gauge)
+	b := &batch.Batch{
+		Samples: []metric.Sample{{Series: native, Value: 1}, {Series: other, Value: 2}, {Series: gmond, Value: 3}},
+		Events:  []metric.Event{{Cluster: "web", Host: "web1.example.com"}},
 	}
-	scales := map[string]float64{"KB": 1024, "GB": 1e9, "%": 0.01, "MHz": 1e6, "bytes/sec": 1, "packets/sec": 1, "s": 1, "": 1, "CPUs": 1}
-	line := regexp.MustCompile(`^(\S+) +(\S+) +\d+ \S+ +'(.*?)'.*'GROUP', '(cpu|disk|load|memory|network|process|system)'`)
-	found := 0
-	for l := range strings.Lines(announced) {
-		m := line.FindStringSubmatch(l)
-		if m == nil || m[2] == "string" {
-			continue
-		}
-		found++
-		rs := rules[prefix+m[1]]
-		if len(rs) == 0 {
-			t.Errorf("gmond's %s is not in the table", m[1])
-			continue
-		}
-		if want := scales[strings.TrimSpace(m[3])]; math.Abs(rs[0].scale) != want {
-			t.Errorf("%s in %q: scale %v, want %v", m[1], m[3], rs[0].scale, want)
-		}
+	n.Batch(b, func(cluster, host string) string { return strings.TrimSuffix(host, ".example.com") })
+	var got []string
+	for _, s := range b.Samples {
+		got = append(got, fmt.Sprint(s.Series, " ", s.Value))
 	}
-	if found < 25 {
-		t.Errorf("read %d of gmond's own metrics, want at least 25", found)
-	}
-}
-
-func TestUnknownNamesPass(t *testing.T) {
-	for _, name := range []string{"gmond_sensor_rack3", "node_load1", "gmond_os_name_info"} {
-		if got := one(t, name, 42, "widgets"); len(got) != 1 || got[0].Series.Name != name || got[0].Value != 42 || got[0].Series.Unit != "widgets" {
-			t.Errorf("%s: got %v", name, got)
-		}
+	want := `[node_load1{cluster="web",host="web1"} 1 node_load1{cluster="web",host="db1"} 2 node_load1{cluster="web",host="web1",source="gmond"} 3]`
+	if fmt.Sprint(got) != want || b.Events[0].Host != "web1" || b.Samples[1].Series != other {
+		t.Errorf("got %v, event of %s", got, b.Events[0].Host)
 	}
 }
 
 // The same series becomes the same pointer each time, and costs no allocation.
 func TestSeriesAreCached(t *testing.T) {
-	n, err := New()
-	if err != nil {
-		t.Fatal(err)
+	n := normalizer(t)
+	idle, load := gmondSeries("cpu_idle", "%", "", metric.Gauge), gmondSeries("load_one", "", "", metric.Gauge)
+	b := &batch.Batch{Samples: make([]metric.Sample, 0, 8)}
+	fill := func() {
+		b.Samples = append(b.Samples[:0], metric.Sample{Series: idle, Value: 1}, metric.Sample{Series: load, Value: 1})
+		n.Batch(b, nil)
 	}
-	s := metric.MustSeries("web", "web1", "gmond_load_one", nil, "", metric.Gauge)
-	b := &batch.Batch{Samples: []metric.Sample{{Series: s, Value: 1}}}
-	n.Batch(b)
+	fill()
 	first := b.Samples[0].Series
-	if allocs := testing.AllocsPerRun(100, func() { b.Samples[0].Series = s; n.Batch(b) }); allocs != 0 {
-		t.Errorf("%v allocations a sample, want none", allocs)
+	if len(b.Samples) != 3 {
+		t.Fatalf("got %v", b.Samples)
+	}
+	if allocs := testing.AllocsPerRun(100, fill); allocs != 0 {
+		t.Errorf("%v allocations a batch, want none", allocs)
 	}
 	if b.Samples[0].Series != first {
 		t.Error("the pointer changed")
 	}
 }
 
-// A label of the table that the packet brought itself cannot be added: the sample passes as it came.
+// A label of the table that the packet brought itself cannot be added: the sample passes.
 func TestClashingLabelPasses(t *testing.T) {
-	n, err := New()
-	if err != nil {
-		t.Fatal(err)
+	n := normalizer(t)
+	s := metric.MustSeries("web", "web1", "gmond_cpu_user", []metric.Label{{Name: "mode", Value: "odd"}}, "%", metric.Gauge)
+	if got := n.one(s, 7, 50); len(got) != 1 || written(got[0]) != "gmond_cpu_user{mode=odd} 0.5" {
+		t.Errorf("got %v", got)
 	}
-	s := metric.MustSeries("web", "web1", "gmond_cpu_user", []metric.Label{{Name: "mode", Value: "odd"}}, "", metric.Gauge)
-	b := &batch.Batch{Samples: []metric.Sample{{Series: s, Value: 50}}}
-	n.Batch(b)
-	if b.Samples[0].Series != s || b.Samples[0].Value != 50 {
-		t.Errorf("got %v", b.Samples[0])
+}
+
+func BenchmarkBatch(b *testing.B) {
+	n := normalizer(b)
+	in := make([]metric.Sample, 0, 1200)
+	for i := range 1000 {
+		s := gmondSeries(fmt.Sprintf("multicpu_user%d", i), "%", "", metric.Gauge)
+		if i%2 == 0 {
+			s = metric.MustSeries("web", "web1", fmt.Sprintf("node_x%d", i), nil, "", metric.Gauge)
+		}
+		in = append(in, metric.Sample{Series: s, Value: 1})
 	}
+	var load batch.Batch
+	b.ReportAllocs()
+	for b.Loop() {
+		load.Samples = append(load.Samples[:0], in...)
+		n.Batch(&load, nil)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/sample")
 }

@@ -109,7 +109,7 @@ func pure() []Pure {
 		{"collector/share", nil, decision},
 		{"collector/repair", nil, decision},
 		{"extractor/chunk", nil, codec},
-		{"extractor/normalize", nil, decision},
+		{"extractor/normalize", []string{"keepwatch/internal/conf"}, decision},
 		{"alerter/rule", nil, decision},
 		{"alerter/route", nil, decision},
 		{"alerter/message", nil, decision},
