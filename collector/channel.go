@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"keepwatch/collector/listen"
+	"keepwatch/collector/state"
 	"keepwatch/internal/acl"
 	"keepwatch/internal/conf"
 )
@@ -19,6 +20,7 @@ const (
 type gmondChannel struct {
 	receiver *listen.Receiver
 	access   atomic.Pointer[access]
+	batch    []state.Datagram // memory of takeGmond, which the receiver calls one at a time
 }
 
 // access is what a reload may change of a channel.

@@ -115,9 +115,10 @@ func (c *Collector) identify(keys *frame.Keyring) error {
 		maxBytes = 0 // nobody can ask for it
 	}
 	c.state, err = state.New(state.Options{
-		Cluster: c.opt.Cluster, Host: c.opt.Host, Keys: keys, Payload: cfg.Native.Payload,
+		Cluster: c.opt.Cluster, Host: c.opt.Host, Keys: keys,
 		Boot:     frame.Boot{Start: start, Random: binary.BigEndian.Uint64(random[8:])},
-		MaxHosts: cfg.MaxHosts, MaxSeries: cfg.MaxSeries, MaxBytes: maxBytes, HostDmax: cfg.HostDmax, Log: c.log,
+		MaxHosts: cfg.MaxHosts, MaxSeries: cfg.MaxSeries, MaxBytes: maxBytes, HostDmax: cfg.HostDmax,
+		GmondTmax: cfg.Gmond.HostTmax, MaxAsks: gmondAsks, Legacy: cfg.Gmond.Legacy, Log: c.log,
 	})
 	if err != nil {
 		return fmt.Errorf("collector: %w", err)

@@ -8,6 +8,7 @@ import (
 
 	"keepwatch/collector/frame"
 	"keepwatch/collector/listen"
+	"keepwatch/collector/state"
 	"keepwatch/internal/batch"
 	"keepwatch/metric"
 
@@ -23,8 +24,6 @@ var (
 	framesSent    = metrics.GetOrCreateCounter(`keepwatch_collector_frames_sent_total`)
 	sendErrors    = metrics.GetOrCreateCounter(`keepwatch_collector_send_errors_total`)
 	framesOwn     = metrics.GetOrCreateCounter(`keepwatch_collector_frames_own_total`)
-	gmondSource   = metrics.GetOrCreateCounter(`keepwatch_collector_gmond_packets_dropped_total{reason="source"}`)
-	gmondCut      = metrics.GetOrCreateCounter(`keepwatch_collector_gmond_packets_dropped_total{reason="too_long"}`)
 	itemsTooLarge = metrics.GetOrCreateCounter(`keepwatch_collector_items_too_large_total`)
 )
 
@@ -58,23 +57,29 @@ func (c *Collector) warnFrame(err error, from netip.Addr, now time.Time) {
 	}
 }
 
+// gmondAsks bounds how many requests for metadata go out in a second.
+const gmondAsks = 100
+
+// takeGmond takes what came on one channel of gmond packets.
 func (c *Collector) takeGmond(ch *gmondChannel, packets []listen.Packet) {
 	access := ch.access.Load()
+	ch.batch = ch.batch[:0]
 	for _, p := range packets {
 		from := p.From.Addr()
+		d := state.Datagram{Data: p.Data, From: p.From, At: p.At, Spoofs: access.spoof == nil || access.spoof.Accepts(from, c.local.Has)}
 		switch {
 		case !access.accept.Accepts(from, c.local.Has):
-			gmondSource.Inc()
+			d.Refused = state.ErrSource
 			if c.warned.allow("source", p.At) {
 				c.log.Warn("a gmond packet came from a network that accept_from of its channel in collector.gmond.receive does not list; it is dropped", "from", from)
 			}
 		case p.Truncated:
-			gmondCut.Inc()
-		default:
-			if err := c.state.Gmond(p.Data, from, p.At); err != nil {
-				c.log.Debug("gmond packet dropped", "from", from, "err", err)
-			}
+			d.Refused = state.ErrTooLong
 		}
+		ch.batch = append(ch.batch, d)
+	}
+	if err := c.state.Gmond(ch.batch); err != nil {
+		c.log.Debug("gmond packet dropped", "err", err)
 	}
 }
 

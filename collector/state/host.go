@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"keepwatch/collector/gmond"
 	"keepwatch/metric"
 )
 
@@ -25,7 +24,8 @@ var (
 	ErrTooManyHosts  = errors.New("too many hosts")
 	ErrTooManySeries = errors.New("too many series of one host")
 
-	errPending = errors.New("too many gmond samples in one second")
+	// ErrTooManyBytes is the bound of all series together.
+	ErrTooManyBytes = errors.New("too many bytes of soft state")
 )
 
 // channel is one way by which a host is heard. Times are ms since the epoch.
@@ -43,10 +43,12 @@ type host struct {
 	address       netip.Addr // source of the last packet
 	through       string     // sender of the last frame, when it is another host
 	native, gmond channel
+	speaks        bool  // gmond packets came from itself, not only from others who speak for it
 	told          int64 // when another host last said what it makes of it, which is no sign of its life
 	lost          bool
 	dropped       uint64 // frames and packets
-	warned        uint64 // of dropped
+	retyped       int64  // ms, when an event last told of a metric that changed
+	first, last   int32  // of State.pending, places + 1
 
 	agent  map[uint64]*metric.Series // of series, those that collector/holders and collector/share want
 	series seriesSet
@@ -60,14 +62,29 @@ func (h *host) heard() int64    { return max(h.native.heard, h.gmond.heard) }
 // hosts is every host that is known, by cluster and name.
 type hosts struct {
 	m                   map[string]*host
+	gmond               map[string]*host // those of m that gmond packets spoke of, by name
 	maxHosts, maxSeries int
+	series              int // of all
 	seed                maphash.Seed
 	key                 []byte
 	v                   visit
 }
 
+// maxState bounds what is held of the series of native hosts, in bytes: max_hosts times max_series may be far more
+// than a machine has. gmond.Table has a bound of its own.
+const maxState = 1 << 30
+
+// What a host and a series take, in bytes, as BenchmarkNativeMemory measures it.
+const (
+	hostBytes   = 3000 // the Opener's window of its sender included
+	seriesBytes = 25
+)
+
+// bytes is about how much memory all takes when so many series come to it.
+func (hs *hosts) bytes(fresh int) int { return len(hs.m)*hostBytes + (hs.series+fresh)*seriesBytes }
+
 func newHosts(maxHosts, maxSeries int) *hosts {
-	return &hosts{m: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}
+	return &hosts{m: make(map[string]*host), gmond: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}
 }
 
 func appendKey[T []byte | string](dst []byte, cluster, name T) []byte {
@@ -84,21 +101,6 @@ func (hs *hosts) dropped(cluster, name string) {
 	if h := hs.find(cluster, name); h != nil {
 		h.dropped++
 	}
-}
-
-// hearGmond notes that a gmond packet spoke of a host.
-func (hs *hosts) hearGmond(events []metric.Event, cluster string, res *gmond.Result, from netip.Addr, now int64) ([]metric.Event, error) {
-	h := hs.find(cluster, res.Host)
-	if h == nil {
-		if len(hs.m) >= hs.maxHosts {
-			return events, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), res.Host)
-		}
-		h = &host{cluster: cluster, name: res.Host}
-		hs.m[string(hs.key)] = h
-	}
-	h.address = from
-	interval := gmondInterval.Milliseconds()
-	return h.hear(events, &h.gmond, channel{heard: now, sent: now - now%interval, interval: interval, epoch: res.Started * 1000}, "gmond-"), nil
 }
 
 // hear notes a sign of life and appends host_joined when the host is new, was lost or started anew. The event's ID
@@ -128,11 +130,20 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 	return append(events, h.event(id, metric.EventHostJoined, now.sent, text))
 }
 
-// findLost appends host_lost for hosts that are past their deadline and forgets those silent for dmax.
-func (hs *hosts) findLost(events []metric.Event, now, dmax int64) []metric.Event {
+// findLost appends host_lost for hosts that are past their deadline and forgets those silent for dmax, gmondDmax where
+// gmond packets alone spoke of them.
+func (hs *hosts) findLost(events []metric.Event, now, dmax, gmondDmax int64) []metric.Event {
 	for key, h := range hs.m {
-		if now-max(h.heard(), h.told) > dmax {
+		limit := dmax
+		if h.native.heard == 0 && h.told == 0 {
+			limit = gmondDmax
+		}
+		if now-max(h.heard(), h.told) > limit {
 			delete(hs.m, key)
+			hs.series -= h.series.len()
+			if hs.gmond[h.name] == h {
+				delete(hs.gmond, h.name)
+			}
 		}
 		if h.lost || h.native.epoch == 0 && h.gmond.epoch == 0 || now <= h.deadline() {
 			continue
@@ -162,8 +173,10 @@ func (h *host) event(id string, kind metric.EventKind, at int64, text string) me
 
 // sweepSeries forgets the series that were not seen since the last sweep.
 func (hs *hosts) sweepSeries() {
+	hs.series = 0
 	for _, h := range hs.m {
 		h.series.sweep()
+		hs.series += h.series.len()
 		for hash := range h.agent {
 			if !h.series.has(hash) {
 				delete(h.agent, hash)

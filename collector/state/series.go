@@ -48,10 +48,10 @@ func (s *seriesSet) find(hash uint64) int {
 	}
 }
 
-// add adds a series as seen, unless it is there.
-func (s *seriesSet) add(hash uint64) {
+// add adds a series as seen, unless it is there, and returns how many there are more.
+func (s *seriesSet) add(hash uint64) int {
 	if s.seen(hash) {
-		return
+		return 0
 	}
 	i := len(s.hashes)
 	s.hashes = append(s.hashes, hash)
@@ -61,9 +61,10 @@ func (s *seriesSet) add(hash uint64) {
 	s.heard[i/64] |= 1 << (i % 64)
 	if 4*len(s.hashes) > 3*len(s.slots) {
 		s.index()
-		return
+	} else {
+		s.put(i)
 	}
-	s.put(i)
+	return 1
 }
 
 func (s *seriesSet) put(i int) {

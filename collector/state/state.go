@@ -22,17 +22,16 @@ import (
 // Window is how long frames are kept.
 const Window = 10 * time.Minute
 
-// gmondInterval is how long a gmond host may be silent before it is missed: host_tmax, which its heartbeat keeps.
-const gmondInterval = 20 * time.Second
-
 const (
 	sweepEvery  = time.Hour // of series; a series silent for two of these is forgotten
-	warnEvery   = time.Minute
+	tidyEvery   = time.Minute
 	deriveEvery = 10 * time.Second
-)
 
-// maxPending bounds the gmond samples between two ticks; past it they are dropped and counted.
-const maxPending = 100_000
+	// crowdedDmax takes the place of a longer host_dmax, for gmond hosts, while new ones are refused: who fills the
+	// table with names of no host must not keep real ones out for a day.
+	crowdedDmax = 5 * time.Minute
+	crowdedFor  = 2 * time.Minute // since the last refusal
+)
 
 // Options are the bounds and the identity of the collector whose state this is.
 type Options struct {
@@ -40,11 +39,13 @@ type Options struct {
 	Host      string
 	Keys      *frame.Keyring
 	Boot      frame.Boot // of the frames that the state itself makes; never that of another Sealer
-	Payload   int        // bytes of such a frame at most
 	MaxHosts  int
 	MaxSeries int           // of one host
 	MaxBytes  int64         // of the history; 0: none is kept
 	HostDmax  time.Duration // a host silent for longer is forgotten
+	GmondTmax time.Duration // a gmond host is down when it is silent for four times this
+	MaxAsks   int           // requests for gmond metadata in a second; 0: Asks is always empty
+	Legacy    bool          // packets of gmond before 3.1 are read
 	Log       *slog.Logger
 }
 
@@ -61,35 +62,44 @@ type State struct {
 	table   *gmond.Table
 	vips    *holders.Table
 	checks  *checks
+	drops   drops
+	sender  string // of the frame that was opened last
 	packet  gmond.Packet
-	own     batch.Batch // gmond samples and events since the last tick
-	events  []metric.Event
-	view    batch.Batch // samples made of what others said
+	pending []pending // gmond samples since the last flush
+	spoken  []*host   // of which they are
+	asks    []Ask
+	asked   map[string]struct{}
+	own     batch.Batch    // what is being sealed
+	events  []metric.Event // since the last flush
 	swept   time.Time
-	warned  time.Time
+	tidied  time.Time
+	crowded time.Time // when a gmond host was last refused for want of room
 	derived time.Time // when the samples that are made of what others said were last made in full
 }
 
 // New checks the options.
 func New(opt Options) (*State, error) {
-	if opt.MaxHosts < 1 || opt.MaxSeries < 1 || opt.MaxBytes < 0 || opt.HostDmax <= 0 {
-		return nil, fmt.Errorf("state of %d hosts, %d series, %d bytes, host_dmax %v: each must be positive", opt.MaxHosts, opt.MaxSeries, opt.MaxBytes, opt.HostDmax)
+	if opt.MaxHosts < 1 || opt.MaxSeries < 1 || opt.MaxBytes < 0 || opt.HostDmax <= 0 || opt.GmondTmax < time.Second {
+		return nil, fmt.Errorf("state of %d hosts, %d series, %d bytes, host_dmax %v, host_tmax %v: each must be positive, host_tmax a second at least",
+			opt.MaxHosts, opt.MaxSeries, opt.MaxBytes, opt.HostDmax, opt.GmondTmax)
 	}
 	opener, err := frame.NewOpener(frame.OpenerOptions{Keys: opt.Keys, MaxBoots: 2*opt.MaxHosts + 64})
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := frame.NewSealer(frame.SealerOptions{Keys: opt.Keys, Boot: opt.Boot, Cluster: opt.Cluster, Host: opt.Host, Payload: opt.Payload})
+	sealer, err := frame.NewSealer(frame.SealerOptions{Keys: opt.Keys, Boot: opt.Boot, Cluster: opt.Cluster, Host: opt.Host, Payload: frame.MaxPayload})
 	if err != nil {
 		return nil, err
 	}
-	table, err := gmond.NewTable(gmond.TableOptions{Cluster: opt.Cluster, MaxHosts: opt.MaxHosts, MaxMetrics: opt.MaxSeries})
+	table, err := gmond.NewTable(gmond.TableOptions{
+		Cluster: opt.Cluster, MaxHosts: opt.MaxHosts, MaxMetrics: opt.MaxSeries, MaxAsks: opt.MaxAsks, HostTMax: uint32(opt.GmondTmax / time.Second),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &State{
 		log: opt.Log, history: newLog(opt.MaxBytes), opt: opt, opener: opener, sealer: sealer, table: table, vips: holders.New(holders.MaxWords),
-		checks: newChecks(), hosts: newHosts(opt.MaxHosts, opt.MaxSeries),
+		checks: newChecks(), hosts: newHosts(opt.MaxHosts, opt.MaxSeries), drops: newDrops(), asked: make(map[string]struct{}),
 	}, nil
 }
 
@@ -101,9 +111,14 @@ func (s *State) History() *Log { return s.history }
 func (s *State) Native(datagram []byte, from netip.Addr, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sender = ""
 	err := s.native(datagram, from, at)
-	countFrame(err)
-	return err
+	if err != nil {
+		count(frameDrops, s.drops.frames, err, []byte(s.sender), from)
+		return err
+	}
+	framesTotal.Inc()
+	return nil
 }
 
 func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
@@ -111,6 +126,7 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	s.sender = f.Host
 	visit := s.hosts.visit()
 	n, _, err := batch.Scan(f.Payload, visit)
 	if err != nil {
@@ -150,49 +166,15 @@ func (s *State) Doubt(now time.Time) bool {
 	return s.vips.Doubt(s.opt.Cluster, s.opt.Host, now.UnixMilli())
 }
 
-// Gmond takes one datagram of the gmond channel. Whether its source counts was decided before.
-func (s *State) Gmond(datagram []byte, from netip.Addr, at time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	outcome, err := s.gmond(datagram, from, at.UnixMilli())
-	countGmond(outcome, err)
-	return err
-}
-
-func (s *State) gmond(datagram []byte, from netip.Addr, at int64) (gmond.Outcome, error) {
-	if err := gmond.Decode(datagram, &s.packet); err != nil {
-		return 0, err
-	}
-	res, err := s.table.Add(&s.packet, at)
-	if res.Host != "" {
-		var full error
-		if s.events, full = s.hosts.hearGmond(s.events, s.opt.Cluster, &res, from, at); full != nil {
-			return 0, full
-		}
-	}
-	if err != nil {
-		if errors.Is(err, gmond.ErrTooManyMetrics) {
-			s.hosts.dropped(s.opt.Cluster, res.Host)
-		}
-		return 0, err
-	}
-	if res.Outcome == gmond.Joined {
-		if len(s.own.Samples) >= maxPending {
-			return 0, errPending
-		}
-		s.own.Samples = append(s.own.Samples, res.Sample)
-	}
-	return res.Outcome, nil
-}
-
 // Tick is called once a second. It puts what came in gmond packets, and the events of hosts that came or fell silent,
 // into the history as frames of this collector, and forgets what is too old.
 func (s *State) Tick(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ms := now.UnixMilli()
-	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds())
+	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds(), s.gmondDmax(now))
 	s.events = s.vips.Tick(ms, s.events)
+	s.events = s.tell(ms, s.events)
 	checkWordsLost.Set(s.checks.tick(ms))
 	s.derive(now, now.Sub(s.derived) >= deriveEvery)
 	s.flush(now)
@@ -200,20 +182,27 @@ func (s *State) Tick(now time.Time) {
 	hostsKnown.Set(float64(len(s.hosts.m)))
 	vipWordsLost.Set(s.vips.Dropped())
 	historyBytes.Set(float64(s.history.Bytes()))
-	if s.warned.IsZero() {
-		s.warned, s.swept = now, now
+	if s.tidied.IsZero() {
+		s.tidied, s.swept = now, now
 	}
-	if now.Sub(s.warned) >= warnEvery {
-		s.warned = now
+	if now.Sub(s.tidied) >= tidyEvery {
+		s.tidied = now
 		s.opener.Sweep(now)
-		s.warnDropped()
+		s.table.Sweep(ms, s.gmondDmax(now))
 	}
 	if now.Sub(s.swept) >= sweepEvery {
 		s.swept = now
-		s.table.Sweep(ms, s.opt.HostDmax.Milliseconds())
 		s.hosts.sweepSeries()
 		s.sealer.Forget()
 	}
+}
+
+// gmondDmax is for how long a gmond host may be silent before it is forgotten, ms.
+func (s *State) gmondDmax(now time.Time) int64 {
+	if now.Sub(s.crowded) < crowdedFor {
+		return min(s.opt.HostDmax, crowdedDmax).Milliseconds()
+	}
+	return s.opt.HostDmax.Milliseconds()
 }
 
 // derive puts the samples that are made of what others said into the history: of all, or of what has changed. All are
@@ -224,35 +213,28 @@ func (s *State) derive(now time.Time, all bool) {
 		s.derived = now.Truncate(deriveEvery)
 		at = s.derived
 	}
-	s.view.Samples = s.vips.Samples(at.UnixMilli(), all, s.view.Samples)
-	s.view.Samples = s.checks.samples(now.UnixMilli(), at.UnixMilli(), all, s.view.Samples)
-	groupByHost(s.view.Samples)
-	stamp := frame.Stamp{Now: now, Derived: true}
-	tooLargeTotal.Add(s.sealer.Seal(&s.view, stamp, func(d []byte) { s.history.Append(now.UnixMilli(), d) }))
-	s.view.Reset()
-}
-
-func (s *State) flush(now time.Time) {
-	stamp := frame.Stamp{Now: now, Interval: gmondInterval, Gmond: true}
+	s.own.Samples = s.vips.Samples(at.UnixMilli(), all, s.own.Samples)
+	s.own.Samples = s.checks.samples(now.UnixMilli(), at.UnixMilli(), all, s.own.Samples)
 	groupByHost(s.own.Samples)
-	lost := s.sealer.Seal(&s.own, stamp, func(d []byte) { s.history.Append(now.UnixMilli(), d) })
-	s.own.Reset()
-	stamp.Gmond = false
-	s.own.Events = append(s.own.Events, s.events...)
-	s.events = s.events[:0]
-	lost += s.sealer.Seal(&s.own, stamp, func(d []byte) { s.history.Append(now.UnixMilli(), d) })
-	s.own.Reset()
-	tooLargeTotal.Add(lost)
+	s.seal(frame.Stamp{Now: now, Derived: true})
 }
 
-func (s *State) warnDropped() {
-	for _, h := range s.hosts.m {
-		if n := h.dropped - h.warned; n > 0 {
-			h.warned = h.dropped
-			s.log.Warn("a host sends more than its share: what is too much is dropped; raise collector.max_series or collector.max_hosts if it is right",
-				"host", h.name, "cluster", h.cluster, "dropped", n, "series", h.series.len(), "hosts", len(s.hosts.m))
-		}
+// flush puts what came in gmond packets, and events, into the history.
+func (s *State) flush(now time.Time) {
+	s.flushGmond(now)
+	s.own.Events = append(s.own.Events, s.events...)
+	clear(s.events)
+	s.events = s.events[:0]
+	s.seal(frame.Stamp{Now: now})
+}
+
+// seal makes frames of s.own, which it empties, and puts them into the history.
+func (s *State) seal(stamp frame.Stamp) {
+	if s.history.maxBytes > 0 {
+		at := stamp.Now.UnixMilli()
+		tooLargeTotal.Add(s.sealer.Seal(&s.own, stamp, func(d []byte) { s.history.Append(at, d) }))
 	}
+	s.own.Reset()
 }
 
 // SetKeys puts another keyring in force. Frames in the history stay sealed with the key they came with.

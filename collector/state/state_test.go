@@ -45,8 +45,8 @@ func ring(t testing.TB) *frame.Keyring {
 func newState(t testing.TB, change func(*Options)) *State {
 	t.Helper()
 	opt := Options{
-		Cluster: "lab", Host: "agg", Keys: ring(t), Boot: frame.Boot{Start: start.UnixMilli(), Random: 99}, Payload: 1400,
-		MaxHosts: 100, MaxSeries: 1000, MaxBytes: 64 << 20, HostDmax: time.Hour, Log: quiet,
+		Cluster: "lab", Host: "agg", Keys: ring(t), Boot: frame.Boot{Start: start.UnixMilli(), Random: 99},
+		MaxHosts: 100, MaxSeries: 1000, MaxBytes: 64 << 20, HostDmax: time.Hour, GmondTmax: 20 * time.Second, MaxAsks: 100, Log: quiet,
 	}
 	if change != nil {
 		change(&opt)
@@ -201,6 +201,10 @@ func TestDropsHaveReasons(t *testing.T) {
 	}
 }
 
+func gmondPacket(data []byte, at time.Time) Datagram {
+	return Datagram{Data: data, From: netip.AddrPortFrom(from, 8649), At: at, Spoofs: true}
+}
+
 func TestGmondPacketsBecomeFrames(t *testing.T) {
 	s := newState(t, nil)
 	files, err := filepath.Glob("../gmond/testdata/payloads/*.hex")
@@ -216,11 +220,11 @@ func TestGmondPacketsBecomeFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Gmond(d, from, start); err != nil {
+		if err := s.Gmond([]Datagram{gmondPacket(d, start)}); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
-	if err := s.Gmond([]byte{0, 0, 0, 128}, from, start); err == nil {
+	if err := s.Gmond([]Datagram{gmondPacket([]byte{0, 0, 0, 128}, start)}); err == nil {
 		t.Error("a cut packet was taken")
 	}
 	s.Tick(start)
@@ -235,11 +239,10 @@ func TestGmondPacketsBecomeFrames(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %v", name, v, ok, want)
 		}
 	}
-	wantEvents(t, s, "host_joined node1 gmond-joined-1795210437000")
-	s.Tick(start.Add(4*gmondInterval + time.Second))
-	if got := events(t, s); len(got) != 2 || !strings.HasPrefix(got[1], "host_lost node1 gmond-lost-") {
-		t.Errorf("after 81 s of silence: got %q", got)
-	}
+	told := []string{"host_joined node1 gmond-joined-1795210437000", "collector_dropped agg dropped-gmond_packets-malformed-1795000000000"}
+	wantEvents(t, s, told...)
+	s.Tick(start.Add(81 * time.Second))
+	wantEvents(t, s, append(told, "host_lost node1 gmond-lost-1795000000000")...)
 }
 
 func TestLogIsBoundedByBytesAndTime(t *testing.T) {

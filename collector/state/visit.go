@@ -70,6 +70,9 @@ func (v *visit) Sample(s batch.Raw) (known bool, err error) {
 	if h.series.len()+h.fresh >= v.hs.maxSeries {
 		return false, fmt.Errorf("%w: %d of %q", ErrTooManySeries, h.series.len(), h.name)
 	}
+	if v.hs.bytes(len(v.fresh)) > maxState {
+		return false, fmt.Errorf("%w: %d series of %d hosts", ErrTooManyBytes, v.hs.series, len(v.hs.m))
+	}
 	h.fresh++
 	v.fresh = append(v.fresh, freshSeries{h, hash})
 	return false, v.newAgent(h, hash, s)
@@ -126,7 +129,7 @@ func (v *visit) clear() {
 func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, now int64) []metric.Event {
 	v.clear()
 	for _, s := range v.fresh {
-		s.h.series.add(s.hash)
+		v.hs.series += s.h.series.add(s.hash)
 	}
 	for _, h := range v.touched {
 		if f.Derived {
