@@ -24,8 +24,8 @@ func (t *Table) Sweep(now, hostDmax int64) {
 			if budget -= len(h.metrics) + 1; budget < 0 {
 				return
 			}
-			for _, e := range h.metrics {
-				t.forget(e)
+			for _, n := range h.metrics {
+				t.forget(n)
 			}
 			t.bytes -= h.cost()
 			delete(t.hosts, name)
@@ -37,18 +37,17 @@ func (t *Table) Sweep(now, hostDmax int64) {
 
 func (t *Table) sweepMetrics(h *host, now, silent int64) {
 	kept := h.metrics[:0]
-	for _, e := range h.metrics {
-		limit := silent
+	for _, n := range h.metrics {
+		e, limit := t.entries.at(n), silent
 		if e.desc.DMax > 0 {
 			limit = int64(e.desc.DMax) * second
 		}
 		if now-e.seen() > limit {
-			t.forget(e)
+			t.forget(n)
 			continue
 		}
-		kept = append(kept, e)
+		kept = append(kept, n)
 	}
-	clear(h.metrics[len(kept):])
 	h.metrics = kept
 }
 

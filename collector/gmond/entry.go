@@ -12,7 +12,6 @@ type entry struct {
 	desc    *Descriptor
 	series  *metric.Series
 	text    *content // of a value that came as text
-	chain   *entry   // of the same hash
 	number  float64
 	valued  int64  // ms since the epoch at which the value came; 0: none has
 	since   uint32 // s since the epoch, of its first packet
@@ -49,10 +48,10 @@ const inferAfter = 60
 // inferredTMax is what gmetric says when it is told nothing, in seconds.
 const inferredTMax = 60
 
-// Estimates of bytes held: an entry, its place in two maps that are not full and in its host, its series; a text, with
-// the series that is often its own.
+// Estimates of bytes held: an entry, its slot in an index that is half full and its place in its host, its series with
+// a key; a text, with the series that is often its own.
 const (
-	entryCost   = 80 + 32 + 16 + 112 + 40
+	entryCost   = 72 + 16 + 8 + 112 + 40
 	contentCost = 64 + 160
 )
 
@@ -61,7 +60,7 @@ func (e *entry) cost() int64 { return entryCost + int64(len(e.host.name)+len(e.d
 func (c *content) cost() int64 { return contentCost + int64(cap(c.raw)+2*len(c.info)) }
 
 // newEntry makes a metric of which nothing is known but the name.
-func (t *Table) newEntry(h *host, key uint64, name []byte, now int64) (*entry, error) {
+func (t *Table) newEntry(h *host, hash uint32, name []byte, now int64) (*entry, error) {
 	if len(h.metrics) >= t.opt.MaxMetrics {
 		return nil, fmt.Errorf("%w: %d of %q", ErrTooManyMetrics, len(h.metrics), h.name)
 	}
@@ -69,37 +68,26 @@ func (t *Table) newEntry(h *host, key uint64, name []byte, now int64) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{host: h, desc: d, since: seconds(now)}
-	if err := t.charge(e.cost()); err != nil {
+	fresh := entry{host: h, desc: d, since: seconds(now)}
+	if err := t.charge(fresh.cost()); err != nil {
 		t.drop(d)
 		return nil, err
 	}
-	e.chain = t.entries[key]
-	t.entries[key] = e
-	h.metrics = append(h.metrics, e)
-	t.metrics++
+	n, e := t.entries.add(hash)
+	*e = fresh
+	h.metrics = append(h.metrics, n)
 	return e, nil
 }
 
-// forget takes a metric out of everything but its host.
-func (t *Table) forget(e *entry) {
-	key := t.hash([]byte(e.host.name), []byte(e.desc.Name))
-	if first := t.entries[key]; first != e {
-		for first.chain != e {
-			first = first.chain
-		}
-		first.chain = e.chain
-	} else if e.chain != nil {
-		t.entries[key] = e.chain
-	} else {
-		delete(t.entries, key)
-	}
+// forget takes metric n out of everything but its host.
+func (t *Table) forget(n uint32) {
+	e := t.entries.at(n)
 	t.bytes -= e.cost()
 	if e.text != nil {
 		t.bytes -= e.text.cost()
 	}
 	t.drop(e.desc)
-	t.metrics--
+	t.entries.remove(t.hash([]byte(e.host.name), []byte(e.desc.Name)), n)
 }
 
 // keep holds the value of p as the last one of e.

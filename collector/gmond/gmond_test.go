@@ -367,25 +367,3 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkDecodeAndJoin(b *testing.B) {
-	_, data := payloads(b)
-	tab := newTable(b, 10, 1000)
-	var p Packet
-	if err := Decode(data["128-metadata_full-load_one"], &p); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := tab.Add(&p, src, 1); err != nil {
-		b.Fatal(err)
-	}
-	d := data["134-value_float-load_one"]
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := Decode(d, &p); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := tab.Add(&p, src, 2); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

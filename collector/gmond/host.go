@@ -19,12 +19,12 @@ const (
 // host is one host, by the name that its packets claim. Times are ms since the epoch.
 type host struct {
 	name    string
-	metrics []*entry // in the order of their arrival
 	heard   int64
 	started int64 // value of its heartbeat, s
 	first   speaker
-	other   speaker // the last one that was not first
-	warned  int64   // when a conflict was last told
+	metrics []uint32 // of the index, in the order of their arrival
+	other   speaker  // the last one that was not first
+	warned  int64    // when a conflict was last told
 
 	made     int   // series that took the place of others in madeHour
 	madeHour int64 // hours since the epoch

@@ -77,10 +77,9 @@ type TableOptions struct {
 type Table struct {
 	opt         TableOptions
 	hosts       map[string]*host
-	entries     map[uint64]*entry // by hash of host and metric name; equal hashes are chained
+	entries     index
 	descriptors map[string]*Descriptor
 	seed        maphash.Seed
-	metrics     int
 	bytes       int64 // estimate
 
 	asked       int   // requests in askedSecond
@@ -110,7 +109,7 @@ func NewTable(opt TableOptions) (*Table, error) {
 	}
 	return &Table{
 		opt: opt, seed: maphash.MakeSeed(),
-		hosts: make(map[string]*host), entries: make(map[uint64]*entry), descriptors: make(map[string]*Descriptor),
+		hosts: make(map[string]*host), entries: index{slots: make([]slot, minSlots)}, descriptors: make(map[string]*Descriptor),
 	}, nil
 }
 
@@ -159,14 +158,14 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 		return h.hear(c, from, now, Alive), nil
 	}
 	name := metricOf(p)
-	key := t.hash(c.name, name)
-	e := t.find(key, c.name, name)
+	hash := t.hash(c.name, name)
+	e := t.entries.find(hash, c.name, name)
 	if e == nil {
 		h, err := t.host(c, from, now)
 		if err != nil {
 			return Result{}, err
 		}
-		if e, err = t.newEntry(h, key, name, now); err != nil {
+		if e, err = t.newEntry(h, hash, name, now); err != nil {
 			return h.hear(c, from, now, 0), err
 		}
 	}
@@ -199,18 +198,9 @@ func (t *Table) host(c claim, from netip.Addr, now int64) (*host, error) {
 	return t.newHost(c, from, now)
 }
 
-func (t *Table) hash(host, name []byte) uint64 {
+func (t *Table) hash(host, name []byte) uint32 {
 	high, low := bits.Mul64(maphash.Bytes(t.seed, host), maphash.Bytes(t.seed, name)|1)
-	return high ^ low
-}
-
-func (t *Table) find(key uint64, host, name []byte) *entry {
-	for e := t.entries[key]; e != nil; e = e.chain {
-		if e.desc.Name == string(name) && e.host.name == string(host) {
-			return e
-		}
-	}
-	return nil
+	return uint32(high ^ low)
 }
 
 // charge counts bytes that are about to be held.
@@ -225,6 +215,6 @@ func (t *Table) charge(n int64) error {
 // Hosts is the number of hosts held, Metrics that of their metrics, Descriptors that of different metadata which is
 // shared, and Bytes about how much memory all of it takes.
 func (t *Table) Hosts() int       { return len(t.hosts) }
-func (t *Table) Metrics() int     { return t.metrics }
+func (t *Table) Metrics() int     { return t.entries.held }
 func (t *Table) Descriptors() int { return len(t.descriptors) }
 func (t *Table) Bytes() int64     { return t.bytes }

@@ -45,7 +45,8 @@ func (t *Table) Fill(name string, now int64, dst *ganglia.Host) bool {
 		DMax: dst.DMax, Location: noLocation, Started: h.started, Metrics: dst.Metrics[:0],
 	}
 	t.printed, t.cuts = t.printed[:0], t.cuts[:0]
-	for _, e := range h.metrics {
+	for _, n := range h.metrics {
+		e := t.entries.at(n)
 		if e.valued == 0 || e.desc.knowledge == unknown && seconds(now) < e.since+inferAfter {
 			continue
 		}
