@@ -31,10 +31,15 @@ func (c *Collector) assure(ctx context.Context) error {
 func (set *probeSet) runNow(name string) {
 	for _, p := range set.probes {
 		if p.name == name {
-			select {
-			case p.now <- struct{}{}:
-			default: // it is wanted already
-			}
+			p.wake()
 		}
+	}
+}
+
+// wake lets the probe run out of turn.
+func (s *scheduled) wake() {
+	select {
+	case s.now <- struct{}{}:
+	default: // it is wanted already
 	}
 }

@@ -23,6 +23,8 @@ import (
 // probeSet is the probes of one configuration.
 type probeSet struct {
 	probes []*scheduled
+	shared []*sharedCheck // of which others may run some in this host's place
+	names  map[string]bool
 	pulse  time.Duration // the shortest interval: this host is heard again after it at the latest
 }
 
@@ -106,34 +108,46 @@ func (c *Collector) buildProbes(cfg conf.Collector) (*probeSet, error) {
 			return nil, err
 		}
 	}
-	return set, nil
+	return set, c.addShared(set, &cfg)
 }
 
+// add adds a probe that runs here all the time.
 func (set *probeSet) add(opt Options, p probes.Probe, interval time.Duration) error {
+	s, err := set.schedule(opt, p, interval)
+	if err != nil {
+		return err
+	}
+	set.probes = append(set.probes, s)
+	set.pulse = min(set.pulse, s.interval)
+	return nil
+}
+
+// schedule prepares the runs of a probe.
+func (set *probeSet) schedule(opt Options, p probes.Probe, interval time.Duration) (*scheduled, error) {
 	s := &scheduled{probe: p, name: p.Name(), interval: p.Interval(), now: make(chan struct{}, 1)}
 	if s.interval <= 0 {
 		s.interval = interval
 	}
 	if s.interval < 100*time.Millisecond {
-		return fmt.Errorf("collector.probes: interval %v of probe %q is too short: want 100ms or more", s.interval, s.name)
+		return nil, fmt.Errorf("collector.probes: interval %v of probe %q is too short: want 100ms or more", s.interval, s.name)
 	}
-	for _, other := range set.probes {
-		if other.name == s.name {
-			return fmt.Errorf("collector.probes: two probes are named %q: give each its own name", s.name)
-		}
+	if set.names[s.name] {
+		return nil, fmt.Errorf("collector.probes: two probes are named %q: give each its own name", s.name)
 	}
 	labels := []metric.Label{{Name: "probe", Value: s.name}}
 	var err error
 	if s.up, err = metric.NewSeries(opt.Cluster, opt.Host, "keepwatch_probe_up", labels, metric.NoUnit, metric.State); err != nil {
-		return err
+		return nil, err
 	}
 	if s.duration, err = metric.NewSeries(opt.Cluster, opt.Host, "keepwatch_probe_duration_seconds", labels, metric.Seconds, metric.Gauge); err != nil {
-		return err
+		return nil, err
 	}
 	s.last = ProbeStatus{Name: s.name, Interval: s.interval}
-	set.probes = append(set.probes, s)
-	set.pulse = min(set.pulse, s.interval)
-	return nil
+	if set.names == nil {
+		set.names = make(map[string]bool)
+	}
+	set.names[s.name] = true
+	return s, nil
 }
 
 func (set *probeSet) status() []ProbeStatus {

@@ -58,6 +58,7 @@ func (c *Collector) runSet(ctx context.Context, set *probeSet, changed <-chan st
 			g.Go(func() error { return c.watch(ctx, p, w) })
 		}
 	}
+	g.Go(func() error { return c.runShared(ctx, set) })
 	return g.Wait()
 }
 
@@ -119,6 +120,9 @@ func (c *Collector) runOnce(ctx context.Context, p *scheduled) {
 		probeErrors.Inc()
 	}
 	p.report(c.log, start, took, err)
+	if _, ok := p.probe.(outsider); ok {
+		c.observe(out, p.interval)
+	}
 	ms := start.UnixMilli()
 	out.Samples = append(out.Samples,
 		metric.Sample{Series: p.up, Time: ms, Value: up},

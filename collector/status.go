@@ -39,6 +39,7 @@ type Status struct {
 	Clients int           `json:"clients"` // extractors connected
 	State   state.Status  `json:"state"`
 	Probes  []ProbeStatus `json:"probes"` // by name
+	Checks  []CheckStatus `json:"checks"` // shared, by name
 }
 
 // Status takes a copy of what is known now.
@@ -46,8 +47,9 @@ func (c *Collector) Status() Status {
 	c.mu.Lock()
 	set := c.set
 	c.mu.Unlock()
+	now := time.Now()
 	return Status{
 		Cluster: c.opt.Cluster, Host: c.opt.Host, Boot: c.boot.String(), Started: c.started,
-		Clients: c.server.Clients(), State: c.state.Status(time.Now()), Probes: set.status(),
+		Clients: c.server.Clients(), State: c.state.Status(now), Probes: set.status(), Checks: c.sharedStatus(set, now),
 	}
 }
