@@ -15,6 +15,9 @@
 // The AES key is not the shared key but HKDF-SHA256(shared key, salt = boot id), and the nonce is the sequence: two
 // senders, or one sender before and after a restart, never use one nonce with one key, whatever their number.
 //
+// A second and a third kind of datagram repair what was lost on the way: a beat, "KWB", by which a sender says which
+// frames it has sent and still holds, and a request, "KWR", for some of them. Their layout stands at Beat and Requests.
+//
 // The body: uvarint send time in ms · uvarint interval in ms · flags (bit 0: samples that came in gmond packets, bit 1: derived) ·
 // sender's cluster · sender's host (each: uvarint length, bytes) · zstd frame of an internal/batch encoding.
 package frame
@@ -47,8 +50,9 @@ const (
 	maxPromise  = int64(24 * time.Hour / time.Millisecond)
 )
 
-// MaxSkew is how far the send time of a frame may be from the receiver's clock, either way. Clocks further apart
-// must be set right first: their frames are refused with ErrStale.
+// MaxSkew is how far the clocks of the two ends of a stream may be apart: a hello from further off is refused with
+// ErrStale. A frame is opened whatever its sender's clock says; only a boot that claims to have started before the one
+// heard last must have a clock this near to ours to take its place.
 const MaxSkew = 10 * time.Minute
 
 // What Open refuses. Each is wrapped with the detail; errors.Is tells them apart.
@@ -57,7 +61,8 @@ var (
 	ErrUnknownKey = errors.New("unknown key id")                      // sealed with a key that this keyring lacks
 	ErrSeal       = errors.New("seal does not fit")                   // changed on the way, or sealed with another key of the same id
 	ErrReplay     = errors.New("sequence seen before")                // a duplicate, or older than the window
-	ErrStale      = errors.New("send time or boot out of date")       // MaxSkew passed, or a newer boot of the same host is known
+	ErrStale      = errors.New("out of date")                         // a later boot of the same host is known; of a hello: MaxSkew passed
+	ErrUnheard    = errors.New("no frame of this boot was heard")     // a beat of a sender that is not known yet
 	ErrMalformed  = errors.New("malformed frame")                     // sealed rightly but not readable
 	ErrTooMany    = errors.New("too many senders are remembered")     // the bound of OpenerOptions.MaxBoots
 	ErrRefused    = errors.New("stream refused")                      // the far side closed before its greeting
@@ -109,7 +114,9 @@ type header struct {
 	seq  uint64
 }
 
-func parseHeader(b []byte) (header, error) {
+func parseHeader(b []byte) (header, error) { return parseHeaderOf(b, magic) }
+
+func parseHeaderOf(b []byte, magic string) (header, error) {
 	if len(b) < headerLen+tagLen || string(b[:len(magic)]) != magic {
 		return header{}, fmt.Errorf("%w: %d bytes", ErrNotFrame, len(b))
 	}

@@ -178,9 +178,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"changed tag", change(len(good) - 1), start, ErrSeal},
 		{"other secret", otherSecret, start, ErrSeal},
 		{"other key id", otherID, start, ErrUnknownKey},
-		{"late", good, start.Add(MaxSkew + time.Second), ErrStale},
-		{"early", good, start.Add(-MaxSkew - time.Second), ErrStale},
-		{"in time", good, start.Add(MaxSkew), nil},
+		{"a clock an hour behind ours", good, start.Add(time.Hour), nil},
+		{"a clock an hour ahead of ours", good, start.Add(-time.Hour), nil},
 	} {
 		if _, err := testOpener(t, ring).Open(c.in, c.now); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
@@ -219,8 +218,8 @@ func TestOlderBootOfTheSameHostIsRefused(t *testing.T) {
 		}
 	}
 	o.Sweep(start.Add(rememberFor + time.Minute))
-	if len(o.boots) != 0 || len(o.senders) != 0 {
-		t.Errorf("%d boots, %d senders left after the sweep, want none", len(o.boots), len(o.senders))
+	if len(o.boots) != 0 || len(o.senders) != 2 {
+		t.Errorf("%d boots, %d senders left after the sweep, want 0 and 2", len(o.boots), len(o.senders))
 	}
 }
 

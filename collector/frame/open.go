@@ -9,9 +9,15 @@ import (
 	"keepwatch/metric"
 )
 
-// rememberFor is how long a silent boot must be remembered: a frame sent MaxSkew ahead of our clock stays acceptable
-// for twice that long after it came.
-const rememberFor = 2 * MaxSkew
+const (
+	// rememberFor is how long the sequences of a silent boot are remembered one by one; of a host's last boot the
+	// highest one is remembered for longer (Opener.Senders).
+	rememberFor = 2 * MaxSkew
+
+	// takeOver is how long a host's boot must be silent before one that claims an earlier start takes its place: that
+	// of a host whose clock was set back between the two. Two hosts with one name would take turns otherwise.
+	takeOver = int64(time.Minute / time.Millisecond)
+)
 
 // DefaultMaxBoots is OpenerOptions.MaxBoots when it is 0.
 const DefaultMaxBoots = 65_536
@@ -29,6 +35,7 @@ type Opener struct {
 	boots    map[bootKey]*boot
 	senders  map[string]*sender
 	swept    int64
+	evicted  int64
 }
 
 type bootKey struct {
@@ -40,11 +47,6 @@ type boot struct {
 	cached
 	window window
 	heard  int64 // receiver's clock, ms
-}
-
-type sender struct {
-	newest int64 // Boot.Start
-	heard  int64
 }
 
 // NewOpener makes an Opener that accepts every key of the ring.
@@ -73,7 +75,7 @@ func (o *Opener) SetKeys(ring *Keyring) {
 
 // Open opens one datagram. now is the receiver's clock. A datagram is opened once: the second time, and everything
 // more than a window of 8,000 sequences behind the newest of its boot, is ErrReplay. A boot that started before
-// another known boot of the same host is ErrStale, and so is a send time more than MaxSkew from now.
+// another known boot of the same host is ErrStale. The sender's clock does not matter.
 func (o *Opener) Open(datagram []byte, now time.Time) (Frame, error) {
 	h, err := parseHeader(datagram)
 	if err != nil {
@@ -93,7 +95,7 @@ func (o *Opener) Open(datagram []byte, now time.Time) (Frame, error) {
 		return Frame{}, err
 	}
 	ms := now.UnixMilli()
-	if err := checkTime(head.sent, ms, h.boot); err != nil {
+	if err := o.checkBoot(b, h, head.sent, ms); err != nil {
 		return Frame{}, err
 	}
 	if known == nil {
@@ -101,39 +103,16 @@ func (o *Opener) Open(datagram []byte, now time.Time) (Frame, error) {
 			return Frame{}, err
 		}
 	}
-	if err := o.checkBoot(b, h.boot, ms); err != nil {
-		return Frame{}, err
-	}
 	b.window.mark(h.seq)
 	b.heard = ms
+	b.sender.heardOf(h, ms)
 	return o.unseal.frame(h, head, &b.cached)
 }
 
-func checkTime(sent, now int64, boot Boot) error {
+func checkTime(sent, now int64) error {
 	if d := time.Duration(now-sent) * time.Millisecond; d > MaxSkew || d < -MaxSkew {
 		return fmt.Errorf("%w: sent %v before the receiver's clock, at most %v either way: set the clocks", ErrStale, d, MaxSkew)
 	}
-	// A boot from the future would lock its host out until that time comes.
-	if boot.Start > sent+MaxSkew.Milliseconds() {
-		return fmt.Errorf("%w: boot %v starts after its own frame was sent", ErrStale, boot)
-	}
-	return nil
-}
-
-// checkBoot refuses what an earlier run of the same host sent.
-func (o *Opener) checkBoot(b *boot, id Boot, now int64) error {
-	if b.sender == nil {
-		name := b.cluster + "\x00" + b.host
-		b.sender = o.senders[name]
-		if b.sender == nil {
-			b.sender = &sender{newest: id.Start}
-			o.senders[name] = b.sender
-		}
-	}
-	if id.Start < b.sender.newest {
-		return fmt.Errorf("%w: boot %v of host %q ended, a later one has been heard", ErrStale, id, b.host)
-	}
-	b.sender.newest, b.sender.heard = id.Start, now
 	return nil
 }
 
@@ -149,8 +128,8 @@ func (o *Opener) remember(key bootKey, b *boot, now int64) error {
 	return nil
 }
 
-// sweep forgets what has been silent for so long that its frames are refused by their time. It runs at most once a
-// second, so that a flood of boots does not make each datagram walk the table.
+// sweep forgets the sequences of boots that have been silent for long. It runs at most once a second, so that a flood
+// of boots does not make each datagram walk the table.
 func (o *Opener) sweep(now int64) {
 	if now-o.swept < 1000 && now >= o.swept {
 		return
@@ -160,11 +139,6 @@ func (o *Opener) sweep(now int64) {
 	for k, b := range o.boots {
 		if b.heard < limit {
 			delete(o.boots, k)
-		}
-	}
-	for k, s := range o.senders {
-		if s.heard < limit {
-			delete(o.senders, k)
 		}
 	}
 }

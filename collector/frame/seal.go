@@ -31,6 +31,7 @@ type Sealer struct {
 	aead  cipher.AEAD
 	enc   batch.Encoder
 	seq   uint64
+	beats uint64
 	guess int // items that fitted the last frame, corrected to a full one
 
 	raw, body, out []byte
@@ -122,13 +123,20 @@ func (s *Sealer) fill(rest *batch.Batch, head *bodyHead) (n int, fits bool) {
 
 func (s *Sealer) seal() []byte {
 	s.seq++
-	boot := s.opt.Boot.bytes()
-	s.out = append(append(s.out[:0], magic...), version, s.opt.Keys.sealing().id)
-	s.out = append(s.out, boot[:]...)
-	s.out = binary.BigEndian.AppendUint64(s.out, s.seq)
+	s.out = s.header(s.out[:0], magic, s.seq)
 	s.out = s.aead.Seal(s.out, putNonce(&s.nonce, s.seq), s.body, s.out[:headerLen])
 	return s.out
 }
+
+func (s *Sealer) header(dst []byte, magic string, seq uint64) []byte {
+	boot := s.opt.Boot.bytes()
+	dst = append(append(dst, magic...), version, s.opt.Keys.sealing().id)
+	return binary.BigEndian.AppendUint64(append(dst, boot[:]...), seq)
+}
+
+// SetPayload changes how long a datagram may be, in bytes: the network has changed. It is kept within MinPayload and
+// MaxPayload.
+func (s *Sealer) SetPayload(n int) { s.opt.Payload = min(max(n, MinPayload), MaxPayload) }
 
 // SetKeys puts another keyring in force for the frames to come; boot and sequence go on.
 func (s *Sealer) SetKeys(ring *Keyring) error {

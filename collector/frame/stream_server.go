@@ -47,7 +47,7 @@ func (g *Greeter) Accept(hello []byte, server Nonce, now time.Time) (w *StreamWr
 	if sent < 0 || sent > maxClock {
 		return nil, 0, fmt.Errorf("%w: time %d", ErrMalformed, sent)
 	}
-	if err := checkTime(sent, ms, Boot{}); err != nil {
+	if err := checkTime(sent, ms); err != nil {
 		return nil, 0, err
 	}
 	if err := g.once(nonce, ms); err != nil {

@@ -8,13 +8,16 @@ const (
 
 // window remembers which of the last windowSize sequences were seen, as a ring of bits (RFC 6479).
 type window struct {
-	top  uint64 // highest sequence seen
-	bits [windowWords]uint64
+	top   uint64 // highest sequence seen
+	floor uint64 // this and all below it count as seen
+	bits  [windowWords]uint64
 }
 
 // fresh reports whether seq may still be accepted; it changes nothing.
 func (w *window) fresh(seq uint64) bool {
 	switch {
+	case seq <= w.floor:
+		return false
 	case seq > w.top:
 		return true
 	case w.top-seq >= windowSize:
