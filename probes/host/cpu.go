@@ -15,35 +15,36 @@ const userHZ = 100
 // maxCPUs is more than the kernel's own bound, CONFIG_NR_CPUS.
 const maxCPUs = 8192
 
-// The times of a cpu line, in its order. guest and guest_nice are part of user and nice already.
+// The places of a CPUTimes: the times of a cpu line, in its order. guest and guest_nice are part of user and nice already.
 const (
-	tUser = iota
-	tNice
-	tSystem
-	tIdle
-	tIOWait
-	tIRQ
-	tSoftIRQ
-	tSteal
-	nModes              // the modes that add up to all time
-	nTimes = nModes + 2 // and guest, guest_nice
+	TimeUser = iota
+	TimeNice
+	TimeSystem
+	TimeIdle
+	TimeIOWait
+	TimeIRQ
+	TimeSoftIRQ
+	TimeSteal
+	TimeModes                 // how many add up to all time
+	nTimes    = TimeModes + 2 // and guest, guest_nice
 )
 
-func modeNames() [nModes]string {
-	return [nModes]string{"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}
+func modeNames() [TimeModes]string {
+	return [TimeModes]string{"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}
 }
 
-type cpuTimes [nTimes]uint64
+// CPUTimes are times in ticks, a hundredth of a second each.
+type CPUTimes [nTimes]uint64
 
 // cpuLine is one processor. id points into the parsed bytes.
 type cpuLine struct {
 	id    []byte
-	times cpuTimes
+	times CPUTimes
 }
 
-// procStat is /proc/stat. Its slices are used again by the next parse.
-type procStat struct {
-	total     cpuTimes
+// Stat is /proc/stat. Its slices are used again by the next parse.
+type Stat struct {
+	total     CPUTimes
 	cpus      []cpuLine
 	counters  [nCounters]uint64
 	has       [nCounters]bool
@@ -63,14 +64,14 @@ const (
 	nCounters
 )
 
-// parse reads /proc/stat. Lines that it does not know are passed over, lines that are not what proc(5) says are
+// Parse reads /proc/stat. Lines that it does not know are passed over, lines that are not what proc(5) says are
 // counted in malformed.
-func (s *procStat) parse(b []byte) {
-	*s = procStat{cpus: s.cpus[:0]}
+func (s *Stat) Parse(b []byte) {
+	*s = Stat{cpus: s.cpus[:0]}
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
-		name, rest := cutField(line)
+		line, b = CutLine(b)
+		name, rest := CutField(line)
 		if id, ok := bytes.CutPrefix(name, []byte("cpu")); ok {
 			s.cpu(id, rest)
 			continue
@@ -94,7 +95,7 @@ func (s *procStat) parse(b []byte) {
 		default:
 			continue
 		}
-		v, _, ok := cutUint(rest)
+		v, _, ok := CutUint(rest)
 		if !ok {
 			s.malformed++
 			continue
@@ -103,8 +104,17 @@ func (s *procStat) parse(b []byte) {
 	}
 }
 
-func (s *procStat) cpu(id, rest []byte) {
-	var t cpuTimes
+// Total is the time of all processors together, in ticks; false: the file did not say.
+func (s *Stat) Total() (CPUTimes, bool) { return s.total, s.sawTotal }
+
+// CPUs is the number of processors online.
+func (s *Stat) CPUs() int { return len(s.cpus) }
+
+// Boot is when the machine started, epoch seconds; false: the file did not say.
+func (s *Stat) Boot() (uint64, bool) { return s.counters[cBoot], s.has[cBoot] }
+
+func (s *Stat) cpu(id, rest []byte) {
+	var t CPUTimes
 	if cutUints(rest, t[:]) < 4 { // the oldest kernels have four; those that are missing stay 0
 		s.malformed++
 		return
@@ -113,19 +123,19 @@ func (s *procStat) cpu(id, rest []byte) {
 		s.total, s.sawTotal = t, true
 		return
 	}
-	if _, ok := parseUint(id); !ok || len(s.cpus) >= maxCPUs {
+	if _, ok := ParseUint(id); !ok || len(s.cpus) >= maxCPUs {
 		s.malformed++
 		return
 	}
 	s.cpus = append(s.cpus, cpuLine{id, t})
 }
 
-// usage gives the share of each mode in the time between two totals, and false when no time has passed. A time that
+// Usage gives the share of each mode in the time between two totals, and false when no time has passed. A time that
 // went back, which the kernel allows iowait to do, counts as not having moved.
-func usage(old, now *cpuTimes) (share [nModes]float64, ok bool) {
+func Usage(old, now *CPUTimes) (share [TimeModes]float64, ok bool) {
 	var all uint64
-	var delta [nModes]uint64
-	for i := range nModes {
+	var delta [TimeModes]uint64
+	for i := range TimeModes {
 		if now[i] > old[i] {
 			delta[i] = now[i] - old[i]
 			all += delta[i]
@@ -142,8 +152,8 @@ func usage(old, now *cpuTimes) (share [nModes]float64, ok bool) {
 
 // stat is the class of all that /proc/stat holds.
 type stat struct {
-	parsed   procStat
-	old      cpuTimes
+	parsed   Stat
+	old      CPUTimes
 	sawOld   bool
 	cpus     *family
 	usage    []*metric.Series // by mode, then busy
@@ -177,13 +187,13 @@ func newStat(who owner) *stat {
 	}
 }
 
-func (c *stat) collect(_ context.Context, t *tree, r *run) error {
-	b, err := t.read("/proc/stat")
+func (c *stat) collect(_ context.Context, t *Tree, r *run) error {
+	b, err := t.Read("/proc/stat")
 	if err != nil {
 		return err
 	}
 	s := &c.parsed
-	s.parse(b)
+	s.Parse(b)
 	c.cpus.begin()
 	for i := range s.cpus {
 		c.emitCPU(&s.cpus[i], r)
@@ -223,12 +233,12 @@ func (c *stat) emitUsage(r *run) {
 		c.sawOld = true
 		return
 	}
-	share, ok := usage(&old, &c.old)
+	share, ok := Usage(&old, &c.old)
 	if !ok {
 		return
 	}
 	for i, v := range share {
 		r.put(c.usage[i], v)
 	}
-	r.put(c.usage[nModes], max(0, 1-share[tIdle]-share[tIOWait]))
+	r.put(c.usage[TimeModes], max(0, 1-share[TimeIdle]-share[TimeIOWait]))
 }

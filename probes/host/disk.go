@@ -42,8 +42,8 @@ func newDisks(who owner) *disks {
 	return &disks{newFamily(who, "disks", maxDisks, diskFields())}
 }
 
-func (c *disks) collect(_ context.Context, t *tree, r *run) error {
-	b, err := t.read("/proc/diskstats")
+func (c *disks) collect(_ context.Context, t *Tree, r *run) error {
+	b, err := t.Read("/proc/diskstats")
 	if optional(err) {
 		return nil // a container without block devices
 	}
@@ -53,7 +53,7 @@ func (c *disks) collect(_ context.Context, t *tree, r *run) error {
 	c.all.begin()
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
+		line, b = CutLine(b)
 		var v [nDiskFields]uint64
 		name, ok := parseDiskLine(line, &v)
 		if !ok || !wholeDisk(name) {
@@ -88,15 +88,15 @@ func putDisk(d *device, v *[nDiskFields]uint64, r *run) {
 
 // parseDiskLine reads one line: major, minor, name and the fields that every kernel since 2.6 has.
 func parseDiskLine(line []byte, v *[nDiskFields]uint64) (name []byte, ok bool) {
-	_, rest, ok := cutUint(line)
+	_, rest, ok := CutUint(line)
 	if !ok {
 		return nil, false
 	}
-	_, rest, ok = cutUint(rest)
+	_, rest, ok = CutUint(rest)
 	if !ok {
 		return nil, false
 	}
-	name, rest = cutField(rest)
+	name, rest = CutField(rest)
 	return name, len(name) > 0 && cutUints(rest, v[:]) == nDiskFields
 }
 
@@ -123,7 +123,7 @@ func wholeDisk(name []byte) bool {
 }
 
 func digits(b []byte) bool {
-	_, ok := parseUint(b)
+	_, ok := ParseUint(b)
 	return ok
 }
 
@@ -149,10 +149,10 @@ func newPressure(who owner) *pressure {
 	}}
 }
 
-func (c *pressure) collect(_ context.Context, t *tree, r *run) error {
+func (c *pressure) collect(_ context.Context, t *Tree, r *run) error {
 	for i := range c.files {
 		f := &c.files[i]
-		b, err := t.read(f.path)
+		b, err := t.Read(f.path)
 		if optional(err) {
 			continue
 		}
@@ -174,15 +174,15 @@ func (c *pressure) collect(_ context.Context, t *tree, r *run) error {
 func parsePressure(b []byte) (some, full float64, hasSome, hasFull bool) {
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
-		name, rest := cutField(line)
+		line, b = CutLine(b)
+		name, rest := CutField(line)
 		var total uint64
 		found := false
 		for len(rest) > 0 && !found {
 			var field []byte
-			field, rest = cutField(rest)
+			field, rest = CutField(rest)
 			if v, ok := bytes.CutPrefix(field, []byte("total=")); ok {
-				total, found = parseUint(v)
+				total, found = ParseUint(v)
 			}
 		}
 		switch {

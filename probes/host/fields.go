@@ -2,16 +2,16 @@ package host
 
 import "bytes"
 
-// cutLine takes the first line off b, without its newline.
-func cutLine(b []byte) (line, rest []byte) {
+// CutLine takes the first line off b, without its newline.
+func CutLine(b []byte) (line, rest []byte) {
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		return b[:i], b[i+1:]
 	}
 	return b, nil
 }
 
-// cutField takes the first field off a line; fields are parted by blanks. Both are empty at the end.
-func cutField(b []byte) (field, rest []byte) {
+// CutField takes the first field off a line; fields are parted by blanks. Both are empty at the end.
+func CutField(b []byte) (field, rest []byte) {
 	i := 0
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t') {
 		i++
@@ -22,17 +22,17 @@ func cutField(b []byte) (field, rest []byte) {
 	return b[:i], b[i:]
 }
 
-// cutUint takes a number off a line.
-func cutUint(b []byte) (v uint64, rest []byte, ok bool) {
-	f, rest := cutField(b)
-	v, ok = parseUint(f)
+// CutUint takes a number off a line.
+func CutUint(b []byte) (v uint64, rest []byte, ok bool) {
+	f, rest := CutField(b)
+	v, ok = ParseUint(f)
 	return v, rest, ok
 }
 
 // cutUints fills all of dst with the numbers at the front of a line and says how many there were.
 func cutUints(b []byte, dst []uint64) int {
 	for i := range dst {
-		v, rest, ok := cutUint(b)
+		v, rest, ok := CutUint(b)
 		if !ok {
 			return i
 		}
@@ -41,8 +41,8 @@ func cutUints(b []byte, dst []uint64) int {
 	return len(dst)
 }
 
-// parseUint reads decimal digits and nothing else. A number past 64 bits is refused.
-func parseUint(b []byte) (uint64, bool) {
+// ParseUint reads decimal digits and nothing else. A number past 64 bits is refused.
+func ParseUint(b []byte) (uint64, bool) {
 	if len(b) == 0 || len(b) > 20 {
 		return 0, false
 	}
@@ -63,14 +63,14 @@ func parseUint(b []byte) (uint64, bool) {
 // parseDecimal reads digits with at most one point, as in /proc/loadavg and /proc/pressure.
 func parseDecimal(b []byte) (float64, bool) {
 	whole, part, _ := bytes.Cut(b, []byte{'.'})
-	v, ok := parseUint(whole)
+	v, ok := ParseUint(whole)
 	if !ok {
 		return 0, false
 	}
 	if len(part) == 0 {
 		return float64(v), true
 	}
-	p, ok := parseUint(part)
+	p, ok := ParseUint(part)
 	if !ok {
 		return 0, false
 	}

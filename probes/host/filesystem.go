@@ -39,7 +39,7 @@ type filesystems struct {
 }
 
 type mounted struct {
-	mount
+	Mount
 	key    []byte
 	path   string // to ask
 	local  bool
@@ -83,16 +83,16 @@ func newFilesystems(who owner, root string, statfs func(string, *unix.Statfs_t) 
 	}
 }
 
-func (c *filesystems) collect(ctx context.Context, t *tree, r *run) error {
-	b, err := t.read("/proc/1/mountinfo")
+func (c *filesystems) collect(ctx context.Context, t *Tree, r *run) error {
+	b, err := t.Read("/proc/1/mountinfo")
 	if err != nil {
-		if b, err = t.read("/proc/self/mountinfo"); err != nil {
+		if b, err = t.Read("/proc/self/mountinfo"); err != nil {
 			return err
 		}
 	}
 	if !bytes.Equal(b, c.last) {
 		c.last = append(c.last[:0], b...)
-		c.remount(parseMounts(b))
+		c.remount(ParseMounts(b))
 	}
 	c.ask()
 	timer := time.NewTimer(statfsTimeout)
@@ -114,10 +114,10 @@ func (c *filesystems) collect(ctx context.Context, t *tree, r *run) error {
 }
 
 // remount takes a new list over. A mount that was there before keeps the answer that it waits for.
-func (c *filesystems) remount(list []mount) {
-	old := make(map[mount]*mounted, len(c.mounts))
+func (c *filesystems) remount(list []Mount) {
+	old := make(map[Mount]*mounted, len(c.mounts))
 	for _, m := range c.mounts {
-		old[m.mount] = m
+		old[m.Mount] = m
 	}
 	c.mounts = c.mounts[:0]
 	for _, m := range list {
@@ -125,10 +125,10 @@ func (c *filesystems) remount(list []mount) {
 			c.mounts = append(c.mounts, o)
 			continue
 		}
-		n := &mounted{mount: m, path: m.point, local: local(m.fstype)}
-		n.key = fmt.Appendf(nil, "%s\x00%s\x00%s", m.point, m.source, m.fstype)
+		n := &mounted{Mount: m, path: m.Point, local: Local(m.Type)}
+		n.key = fmt.Appendf(nil, "%s\x00%s\x00%s", m.Point, m.Source, m.Type)
 		if c.root != "" {
-			n.path = filepath.Join(c.root, m.point)
+			n.path = filepath.Join(c.root, m.Point)
 		}
 		c.mounts = append(c.mounts, n)
 	}
@@ -196,14 +196,14 @@ func (m *mounted) take(a answer) error {
 func (c *filesystems) emit(m *mounted, err error, r *run) error {
 	d := c.all.find(m.key)
 	if d == nil {
-		d = c.all.add(m.key, metric.Label{Name: "mountpoint", Value: m.point},
-			metric.Label{Name: "device", Value: m.source}, metric.Label{Name: "fstype", Value: m.fstype})
+		d = c.all.add(m.key, metric.Label{Name: "mountpoint", Value: m.Point},
+			metric.Label{Name: "device", Value: m.Source}, metric.Label{Name: "fstype", Value: m.Type})
 		if d == nil {
 			return nil
 		}
 	}
 	readonly := 0.0
-	if m.readonly {
+	if m.ReadOnly {
 		readonly = 1
 	}
 	r.put(d.series[fsReadonly], readonly)

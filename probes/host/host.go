@@ -1,6 +1,7 @@
 // Package host is the probe of the machine that the collector runs on: CPU, memory, disk space, I/O, processes and
 // network, read from /proc, /sys and statfs(2). It never stores, schedules or judges, needs no privilege and writes
-// nothing. The collector calls Collect; the files that parse are pure functions over bytes.
+// nothing. The collector calls Collect; the files that parse are pure functions over bytes, which probes/ganglia uses
+// too.
 //
 // Names are those of Prometheus' node_exporter where it has one, but for counters that lack _total there
 // (node_forks_total is the same, node_netstat_Tcp_RetransSegs_total is not).
@@ -34,7 +35,7 @@ type Options struct {
 // Probe reads the machine. It is a probes.Probe; like every one it is not for concurrent use.
 type Probe struct {
 	interval time.Duration
-	tree     tree
+	tree     Tree
 	classes  []class
 }
 
@@ -47,7 +48,7 @@ type kernel struct {
 
 // class is one group of metrics that is read together. An error leaves the other classes alone.
 type class interface {
-	collect(ctx context.Context, t *tree, r *run) error
+	collect(ctx context.Context, t *Tree, r *run) error
 }
 
 // run is one call of Collect.
@@ -80,7 +81,7 @@ func newProbe(o Options, k kernel) (*Probe, error) {
 	who := owner{o.Cluster, o.Host}
 	return &Probe{
 		interval: o.Interval,
-		tree:     tree{root: o.Root},
+		tree:     Tree{root: o.Root},
 		classes: []class{
 			newStat(who), newMemory(who), newVMStat(who), newLoad(who), newProcesses(who),
 			newFilesystems(who, o.Root, k.statfs), newDisks(who), newPressure(who),

@@ -28,8 +28,8 @@ func newKeyed(who owner, path string, names []string, describe func(name string)
 	return k
 }
 
-func (k *keyed) collect(_ context.Context, t *tree, r *run) error {
-	b, err := t.read(k.path)
+func (k *keyed) collect(_ context.Context, t *Tree, r *run) error {
+	b, err := t.Read(k.path)
 	if err != nil {
 		return err
 	}
@@ -51,17 +51,17 @@ func (k *keyed) parse(b []byte) {
 	clear(k.has)
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
-		name, rest := cutField(line)
+		line, b = CutLine(b)
+		name, rest := CutField(line)
 		i, ok := k.index[string(bytes.TrimSuffix(name, []byte(":")))]
 		if !ok {
 			continue
 		}
-		v, rest, ok := cutUint(rest)
+		v, rest, ok := CutUint(rest)
 		if !ok {
 			continue
 		}
-		if unit, _ := cutField(rest); string(unit) == "kB" {
+		if unit, _ := CutField(rest); string(unit) == "kB" {
 			v *= 1024
 		}
 		k.values[i], k.has[i] = v, true

@@ -6,40 +6,40 @@ import (
 	"strings"
 )
 
-// mount is one file system that is asked how full it is.
-type mount struct {
-	id       string // major:minor, the same for every place where one file system is seen
-	point    string
-	fstype   string
-	source   string
-	readonly bool
+// Mount is one file system that is asked how full it is.
+type Mount struct {
+	ID       string // major:minor, the same for every place where one file system is seen
+	Point    string
+	Type     string // of the file system
+	Source   string // device
+	ReadOnly bool
 }
 
-// parseMounts reads a mountinfo file (proc(5)) and keeps the real file systems, each once: at its shortest mount
+// ParseMounts reads a mountinfo file (proc(5)) and keeps the real file systems, each once: at its shortest mount
 // point, so that bind mounts do not show one disk several times. Lines that are not as proc(5) says are passed over.
-func parseMounts(b []byte) []mount {
-	at := make(map[string]mount) // by mount point: what is mounted last hides what was there
+func ParseMounts(b []byte) []Mount {
+	at := make(map[string]Mount) // by mount Point: what is mounted last hides what was there
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
+		line, b = CutLine(b)
 		if m, ok := parseMount(line); ok {
-			at[m.point] = m
+			at[m.Point] = m
 		}
 	}
-	one := make(map[string]mount)
+	one := make(map[string]Mount)
 	for _, m := range at {
-		if !realFilesystem(m.fstype, m.point) {
+		if !realFilesystem(m.Type, m.Point) {
 			continue
 		}
-		if o, ok := one[m.id]; !ok || shorter(m.point, o.point) {
-			one[m.id] = m
+		if o, ok := one[m.ID]; !ok || shorter(m.Point, o.Point) {
+			one[m.ID] = m
 		}
 	}
-	all := make([]mount, 0, len(one))
+	all := make([]Mount, 0, len(one))
 	for _, m := range one {
 		all = append(all, m)
 	}
-	slices.SortFunc(all, func(a, b mount) int { return strings.Compare(a.point, b.point) })
+	slices.SortFunc(all, func(a, b Mount) int { return strings.Compare(a.Point, b.Point) })
 	return all
 }
 
@@ -52,31 +52,31 @@ func shorter(a, b string) bool {
 
 // parseMount reads one line: id, parent, major:minor, root, mount point, options, optional fields, "-", type,
 // source, options of the file system.
-func parseMount(line []byte) (m mount, ok bool) {
+func parseMount(line []byte) (m Mount, ok bool) {
 	var f [6][]byte
 	for i := range f {
-		if f[i], line = cutField(line); len(f[i]) == 0 {
+		if f[i], line = CutField(line); len(f[i]) == 0 {
 			return m, false
 		}
 	}
 	for {
 		var field []byte
-		if field, line = cutField(line); len(field) == 0 {
+		if field, line = CutField(line); len(field) == 0 {
 			return m, false
 		}
 		if string(field) == "-" {
 			break
 		}
 	}
-	fstype, line := cutField(line)
-	source, line := cutField(line)
-	super, _ := cutField(line)
+	fstype, line := CutField(line)
+	source, line := CutField(line)
+	super, _ := CutField(line)
 	if len(fstype) == 0 {
 		return m, false
 	}
-	return mount{
-		id: string(f[2]), point: unescape(f[4]), fstype: unescape(fstype), source: unescape(source),
-		readonly: hasOption(f[5], "ro") || hasOption(super, "ro"),
+	return Mount{
+		ID: string(f[2]), Point: unescape(f[4]), Type: unescape(fstype), Source: unescape(source),
+		ReadOnly: hasOption(f[5], "ro") || hasOption(super, "ro"),
 	}, true
 }
 
@@ -128,9 +128,9 @@ func below(point, dir string) bool {
 	return point == dir || strings.HasPrefix(point, dir+"/")
 }
 
-// local says whether statfs(2) answers from the kernel's memory. Any other file system, known or not, asks a server
+// Local says whether statfs(2) answers from the kernel's memory. Any other file system, known or not, asks a server
 // or a process that may never answer.
-func local(fstype string) bool {
+func Local(fstype string) bool {
 	switch fstype {
 	case "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ntfs3", "overlay",
 		"reiserfs", "tmpfs", "udf", "vfat", "xfs", "zfs":

@@ -13,15 +13,23 @@ const maxInterfaces = 1024
 // network is the class of /proc/net/dev and of what /sys/class/net says of each interface.
 type network struct{ all *family }
 
-// The fields of a line of /proc/net/dev, in the file's order, and what /sys adds.
+// The fields of a line of /proc/net/dev, in the file's order: NetFields in all, of which these have names.
 const (
-	nNetFields = 16
-	netUp      = nNetFields
-	netSpeed   = nNetFields + 1
+	NetReceivedBytes   = 0
+	NetReceivedPackets = 1
+	NetSentBytes       = 8
+	NetSentPackets     = 9
+	NetFields          = 16
+)
+
+// What /sys adds to an interface's fields.
+const (
+	netUp    = NetFields
+	netSpeed = NetFields + 1
 )
 
 func newNetwork(who owner) *network {
-	descs := make([]desc, 0, nNetFields+2)
+	descs := make([]desc, 0, NetFields+2)
 	add := func(direction string, names ...string) {
 		for _, n := range names {
 			d := desc{name: "node_network_" + direction + "_" + n + "_total", kind: metric.Counter}
@@ -39,17 +47,17 @@ func newNetwork(who owner) *network {
 	return &network{newFamily(who, "network interfaces", maxInterfaces, descs)}
 }
 
-func (c *network) collect(_ context.Context, t *tree, r *run) error {
-	b, err := t.read("/proc/net/dev")
+func (c *network) collect(_ context.Context, t *Tree, r *run) error {
+	b, err := t.Read("/proc/net/dev")
 	if err != nil {
 		return err
 	}
 	c.all.begin()
 	for len(b) > 0 {
 		var line []byte
-		line, b = cutLine(b)
-		var v [nNetFields]uint64
-		name, ok := parseNetLine(line, &v)
+		line, b = CutLine(b)
+		var v [NetFields]uint64
+		name, ok := ParseNetLine(line, &v)
 		if !ok {
 			continue
 		}
@@ -74,8 +82,8 @@ func (c *network) collect(_ context.Context, t *tree, r *run) error {
 
 // putLink reads the state and the speed. An interface that went away meanwhile or that has no speed, as most virtual
 // ones, is no error.
-func putLink(d *device, t *tree, r *run) error {
-	b, err := t.read(d.paths[0])
+func putLink(d *device, t *Tree, r *run) error {
+	b, err := t.Read(d.paths[0])
 	if optional(err) {
 		return nil
 	}
@@ -92,20 +100,20 @@ func putLink(d *device, t *tree, r *run) error {
 	} else {
 		r.put(d.series[netUp], 0)
 	}
-	if b, err = t.read(d.paths[2]); err == nil { // EINVAL while the link is down
-		if mbit, ok := parseUint(bytes.TrimSpace(b)); ok && mbit > 0 && mbit < 1<<31 { // "-1" or 4294967295: unknown
+	if b, err = t.Read(d.paths[2]); err == nil { // EINVAL while the link is down
+		if mbit, ok := ParseUint(bytes.TrimSpace(b)); ok && mbit > 0 && mbit < 1<<31 { // "-1" or 4294967295: unknown
 			r.put(d.series[netSpeed], float64(mbit)*1e6/8)
 		}
 	}
 	return nil
 }
 
-// parseNetLine reads one line: name, colon, eight fields of what was received, eight of what was sent.
-func parseNetLine(line []byte, v *[nNetFields]uint64) (name []byte, ok bool) {
+// ParseNetLine reads one line: name, colon, eight fields of what was received, eight of what was sent.
+func ParseNetLine(line []byte, v *[NetFields]uint64) (name []byte, ok bool) {
 	i := bytes.LastIndexByte(line, ':') // an alias, "eth0:1", holds one too
 	if i < 0 {
 		return nil, false
 	}
 	name = bytes.TrimSpace(line[:i])
-	return name, len(name) > 0 && cutUints(line[i+1:], v[:]) == nNetFields
+	return name, len(name) > 0 && cutUints(line[i+1:], v[:]) == NetFields
 }

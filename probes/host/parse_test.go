@@ -22,24 +22,24 @@ func TestWholeDisk(t *testing.T) {
 }
 
 func TestParseMounts(t *testing.T) {
-	f := func(in string, want ...mount) {
+	f := func(in string, want ...Mount) {
 		t.Helper()
-		if got := parseMounts([]byte(in)); !reflect.DeepEqual(got, append([]mount{}, want...)) {
+		if got := ParseMounts([]byte(in)); !reflect.DeepEqual(got, append([]Mount{}, want...)) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 	f("")
-	f("27 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw", mount{id: "8:1", point: "/", fstype: "ext4", source: "/dev/sda1"})
-	f("27 1 8:1 / / rw - ext4 /dev/sda1 ro", mount{id: "8:1", point: "/", fstype: "ext4", source: "/dev/sda1", readonly: true})
+	f("27 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw", Mount{ID: "8:1", Point: "/", Type: "ext4", Source: "/dev/sda1"})
+	f("27 1 8:1 / / rw - ext4 /dev/sda1 ro", Mount{ID: "8:1", Point: "/", Type: "ext4", Source: "/dev/sda1", ReadOnly: true})
 	// the last mount on one place counts
-	f("1 1 8:1 / /a rw - ext4 /dev/sda1 rw\n2 1 8:2 / /a rw - xfs /dev/sda2 rw", mount{id: "8:2", point: "/a", fstype: "xfs", source: "/dev/sda2"})
+	f("1 1 8:1 / /a rw - ext4 /dev/sda1 rw\n2 1 8:2 / /a rw - xfs /dev/sda2 rw", Mount{ID: "8:2", Point: "/a", Type: "xfs", Source: "/dev/sda2"})
 	// a pseudo file system over a real one hides it
 	f("1 1 8:1 / /a rw - ext4 /dev/sda1 rw\n2 1 0:9 / /a rw - autofs x rw")
 	// one disk in two places is one disk
-	f("1 1 8:1 / /a/long rw - ext4 /dev/sda1 rw\n2 1 8:1 /x /b rw - ext4 /dev/sda1 rw", mount{id: "8:1", point: "/b", fstype: "ext4", source: "/dev/sda1"})
+	f("1 1 8:1 / /a/long rw - ext4 /dev/sda1 rw\n2 1 8:1 /x /b rw - ext4 /dev/sda1 rw", Mount{ID: "8:1", Point: "/b", Type: "ext4", Source: "/dev/sda1"})
 	// a container's root
-	f("1 1 0:60 / / rw - overlay overlay rw\n2 1 0:61 / /var/lib/docker/x rw - overlay overlay rw", mount{id: "0:60", point: "/", fstype: "overlay", source: "overlay"})
-	f(`1 1 8:1 / /a\040b\011c\134\1x rw - ext4 /dev/x rw`, mount{id: "8:1", point: "/a b\tc\\\\1x", fstype: "ext4", source: "/dev/x"})
+	f("1 1 0:60 / / rw - overlay overlay rw\n2 1 0:61 / /var/lib/docker/x rw - overlay overlay rw", Mount{ID: "0:60", Point: "/", Type: "overlay", Source: "overlay"})
+	f(`1 1 8:1 / /a\040b\011c\134\1x rw - ext4 /dev/x rw`, Mount{ID: "8:1", Point: "/a b\tc\\\\1x", Type: "ext4", Source: "/dev/x"})
 	// broken lines
 	f("27 1 8:1 / / rw shared:1")
 	f("27 1 8:1 / / rw -")
@@ -59,12 +59,12 @@ func TestProcessState(t *testing.T) {
 
 func TestParseNumbers(t *testing.T) {
 	for in, want := range map[string]uint64{"0": 0, "007": 7, "18446744073709551615": math.MaxUint64} {
-		if v, ok := parseUint([]byte(in)); !ok || v != want {
+		if v, ok := ParseUint([]byte(in)); !ok || v != want {
 			t.Errorf("%q: %d %v", in, v, ok)
 		}
 	}
 	for _, in := range []string{"", "-1", "+1", "1 ", "18446744073709551616", "99999999999999999999", "100000000000000000000", "0x1"} {
-		if v, ok := parseUint([]byte(in)); ok {
+		if v, ok := ParseUint([]byte(in)); ok {
 			t.Errorf("%q is taken for %d", in, v)
 		}
 	}
@@ -81,12 +81,12 @@ func TestParseNumbers(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	if _, ok := usage(&cpuTimes{1, 2}, &cpuTimes{1, 2}); ok {
+	if _, ok := Usage(&CPUTimes{1, 2}, &CPUTimes{1, 2}); ok {
 		t.Error("no time passed, yet there is a share")
 	}
 	// iowait went back: it counts as not having moved
-	share, ok := usage(&cpuTimes{tUser: 10, tIOWait: 50}, &cpuTimes{tUser: 20, tIdle: 30, tIOWait: 40})
-	if !ok || share[tUser] != 0.25 || share[tIdle] != 0.75 || share[tIOWait] != 0 {
+	share, ok := Usage(&CPUTimes{TimeUser: 10, TimeIOWait: 50}, &CPUTimes{TimeUser: 20, TimeIdle: 30, TimeIOWait: 40})
+	if !ok || share[TimeUser] != 0.25 || share[TimeIdle] != 0.75 || share[TimeIOWait] != 0 {
 		t.Errorf("%v %v", share, ok)
 	}
 }
@@ -104,16 +104,16 @@ func FuzzParsers(f *testing.F) {
 	who := owner{"c", "h"}
 	mem, conns, socks := newMemory(who), newTCP(who), newSockets(who, 4096)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var s procStat
-		s.parse(b)
+		var s Stat
+		s.Parse(b)
 		mem.parse(b)
 		if v, ok := memoryUsed(mem); ok && !(v >= 0 && v <= 1) {
 			t.Errorf("memory used %v", v)
 		}
 		conns.parse(b)
 		socks.putSockstat(b, &run{out: new(batch.Batch)})
-		parseMounts(b)
-		parseLoad(b)
+		ParseMounts(b)
+		ParseLoad(b)
 		parsePressure(b)
 		processState(b)
 		for name, rest := cutDirent(b); len(rest) > 0; name, rest = cutDirent(rest) {
@@ -121,13 +121,13 @@ func FuzzParsers(f *testing.F) {
 		}
 		for len(b) > 0 {
 			var line []byte
-			line, b = cutLine(b)
+			line, b = CutLine(b)
 			var d [nDiskFields]uint64
 			if name, ok := parseDiskLine(line, &d); ok {
 				wholeDisk(name)
 			}
-			var n [nNetFields]uint64
-			parseNetLine(line, &n)
+			var n [NetFields]uint64
+			ParseNetLine(line, &n)
 		}
 	})
 }

@@ -22,36 +22,45 @@ func newLoad(who owner) *load {
 	})}
 }
 
-func (c *load) collect(_ context.Context, t *tree, r *run) error {
-	b, err := t.read("/proc/loadavg")
+func (c *load) collect(_ context.Context, t *Tree, r *run) error {
+	b, err := t.Read("/proc/loadavg")
 	if err != nil {
 		return err
 	}
-	v, ok := parseLoad(b)
+	l, ok := ParseLoad(b)
 	if !ok {
 		return fmt.Errorf("cannot read /proc/loadavg: %.60q is not as proc(5) says", b)
 	}
-	for i, s := range c.series {
-		r.put(s, v[i])
+	for i, v := range l.Averages {
+		r.put(c.series[i], v)
 	}
+	r.putUint(c.series[3], l.Threads)
 	return nil
 }
 
-// parseLoad gives the three averages and the number of threads, the part after the slash.
-func parseLoad(b []byte) (v [4]float64, ok bool) {
-	line, _ := cutLine(b)
-	for i := range 3 {
+// Load is what /proc/loadavg says.
+type Load struct {
+	Averages         [3]float64 // over 1, 5 and 15 minutes
+	Running, Threads uint64     // threads that run or want to, the reader among them; all threads
+}
+
+// ParseLoad reads /proc/loadavg.
+func ParseLoad(b []byte) (l Load, ok bool) {
+	line, _ := CutLine(b)
+	for i := range l.Averages {
 		var f []byte
-		f, line = cutField(line)
-		if v[i], ok = parseDecimal(f); !ok {
-			return v, false
+		f, line = CutField(line)
+		if l.Averages[i], ok = parseDecimal(f); !ok {
+			return l, false
 		}
 	}
-	f, _ := cutField(line)
-	_, threads, _ := bytes.Cut(f, []byte{'/'})
-	n, ok := parseUint(threads)
-	v[3] = float64(n)
-	return v, ok
+	f, _ := CutField(line)
+	running, threads, _ := bytes.Cut(f, []byte{'/'})
+	if l.Running, ok = ParseUint(running); !ok {
+		return l, false
+	}
+	l.Threads, ok = ParseUint(threads)
+	return l, ok
 }
 
 // maxProcesses bounds the time of a run: a process costs some microseconds.
@@ -88,7 +97,7 @@ func newProcesses(who owner) *processes {
 	return &processes{series: fixed(who, descs), dir: make([]byte, 32<<10), stat: make([]byte, 512)}
 }
 
-func (c *processes) collect(ctx context.Context, t *tree, r *run) error {
+func (c *processes) collect(ctx context.Context, t *Tree, r *run) error {
 	path := "/proc"
 	if t.root != "" {
 		path = filepath.Join(t.root, path)

@@ -14,15 +14,18 @@ import (
 // /proc/diskstats of one with thousands of disks stay below 1 MiB.
 const maxFile = 4 << 20
 
-// tree reads files below a root into one buffer that it uses again: what read returned is good until the next read.
-type tree struct {
+// Tree reads files below a root into one buffer that it uses again: what Read returned is good until the next Read.
+type Tree struct {
 	root string
 	buf  []byte
 }
 
-// read returns what the file holds. path is absolute, as "/proc/stat". The system calls are made directly: an
+// NewTree reads below root; empty: the machine's own files.
+func NewTree(root string) *Tree { return &Tree{root: root} }
+
+// Read returns what the file holds. path is absolute, as "/proc/stat". The system calls are made directly: an
 // os.File costs four allocations a file, and this reads hundreds of files a run.
-func (t *tree) read(path string) ([]byte, error) {
+func (t *Tree) Read(path string) ([]byte, error) {
 	name := path
 	if t.root != "" {
 		name = filepath.Join(t.root, path)
@@ -48,7 +51,7 @@ func open(name string) (int, error) {
 	}
 }
 
-func (t *tree) readAll(fd int) ([]byte, error) {
+func (t *Tree) readAll(fd int) ([]byte, error) {
 	if t.buf == nil {
 		t.buf = make([]byte, 32<<10)
 	}
@@ -80,12 +83,12 @@ func optional(err error) bool {
 }
 
 // readUint reads a file that holds one number.
-func (t *tree) readUint(path string) (uint64, error) {
-	b, err := t.read(path)
+func (t *Tree) readUint(path string) (uint64, error) {
+	b, err := t.Read(path)
 	if err != nil {
 		return 0, err
 	}
-	v, ok := parseUint(bytes.TrimSpace(b))
+	v, ok := ParseUint(bytes.TrimSpace(b))
 	if !ok {
 		return 0, fmt.Errorf("cannot read %q: %.40q is no number", path, b)
 	}

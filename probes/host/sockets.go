@@ -45,10 +45,10 @@ func newTCP(who owner) *tcp {
 	return c
 }
 
-func (c *tcp) collect(_ context.Context, t *tree, r *run) error {
+func (c *tcp) collect(_ context.Context, t *Tree, r *run) error {
 	var errs []error
 	for _, f := range c.files {
-		b, err := t.read(f)
+		b, err := t.Read(f)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -66,23 +66,23 @@ func (c *tcp) parse(b []byte) {
 	c.picked = c.picked[:0]
 	for len(b) > 0 {
 		var names, values, proto, again []byte
-		names, b = cutLine(b)
-		values, b = cutLine(b)
-		proto, names = cutField(names)
-		again, values = cutField(values)
+		names, b = CutLine(b)
+		values, b = CutLine(b)
+		proto, names = CutField(names)
+		again, values = CutField(values)
 		index := c.index[string(bytes.TrimSuffix(proto, []byte(":")))]
 		if index == nil || !bytes.Equal(proto, again) {
 			continue
 		}
 		for {
 			var name, value []byte
-			name, names = cutField(names)
-			value, values = cutField(values)
+			name, names = CutField(names)
+			value, values = CutField(values)
 			if len(name) == 0 || len(value) == 0 {
 				break
 			}
 			if i, ok := index[string(name)]; ok {
-				if v, ok := parseUint(value); ok {
+				if v, ok := ParseUint(value); ok {
 					c.picked = append(c.picked, pick{i, v})
 				}
 			}
@@ -125,10 +125,10 @@ func newSockets(who owner, page int) *sockets {
 	return c
 }
 
-func (c *sockets) collect(_ context.Context, t *tree, r *run) error {
+func (c *sockets) collect(_ context.Context, t *Tree, r *run) error {
 	var errs []error
 	for _, f := range [...]string{"/proc/net/sockstat", "/proc/net/sockstat6"} {
-		b, err := t.read(f)
+		b, err := t.Read(f)
 		if optional(err) {
 			continue // a kernel without IPv6
 		}
@@ -138,7 +138,7 @@ func (c *sockets) collect(_ context.Context, t *tree, r *run) error {
 		}
 		c.putSockstat(b, r)
 	}
-	b, err := t.read("/proc/sys/fs/file-nr")
+	b, err := t.Read("/proc/sys/fs/file-nr")
 	if err != nil && !optional(err) {
 		errs = append(errs, err)
 	}
@@ -159,15 +159,15 @@ func (c *sockets) collect(_ context.Context, t *tree, r *run) error {
 func (c *sockets) putSockstat(b []byte, r *run) {
 	for len(b) > 0 {
 		var line, proto []byte
-		line, b = cutLine(b)
-		proto, line = cutField(line)
+		line, b = CutLine(b)
+		proto, line = CutField(line)
 		index := c.index[string(bytes.TrimSuffix(proto, []byte(":")))]
 		for index != nil && len(line) > 0 {
 			var name, value []byte
-			name, line = cutField(line)
-			value, line = cutField(line)
+			name, line = CutField(line)
+			value, line = CutField(line)
 			i, known := index[string(name)]
-			v, ok := parseUint(value)
+			v, ok := ParseUint(value)
 			switch {
 			case !known || !ok:
 			case c.series[i].Unit == metric.Bytes:

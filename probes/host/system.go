@@ -26,7 +26,7 @@ func newSystem(who owner, uname func(*unix.Utsname) error) *system {
 	}
 }
 
-func (c *system) collect(_ context.Context, _ *tree, r *run) error {
+func (c *system) collect(_ context.Context, _ *Tree, r *run) error {
 	r.put(c.time[0], float64(r.ms)/1000)
 	var u unix.Utsname
 	if err := c.uname(&u); err != nil {
