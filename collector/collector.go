@@ -48,6 +48,8 @@ type Collector struct {
 	local   listen.Own // this host's addresses
 	warned  throttle
 
+	gmondSending *gmondSending // open from New on
+
 	sendMu sync.Mutex
 	sealer *frame.Sealer
 	resend resend
@@ -163,7 +165,8 @@ func (c *Collector) open(ctx context.Context) (err error) {
 	if s.sender, err = openSender(ctx, &cfg.Native); err != nil {
 		return fmt.Errorf("collector.native: %w", err)
 	}
-	return nil
+	c.gmondSending, err = c.openGmondSending(ctx)
+	return err
 }
 
 // Close gives the sockets back. Run does it too.
@@ -186,6 +189,9 @@ func (c *Collector) Close() error {
 	if c.sockets.sender != nil {
 		closed(c.sockets.sender.Close())
 	}
+	if c.gmondSending != nil {
+		closed(c.gmondSending.close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -207,6 +213,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	g.Go(func() error { return c.runProbes(ctx) })
 	g.Go(func() error { return c.assure(ctx) })
 	g.Go(func() error { return c.sockets.sender.Run(ctx) })
+	g.Go(func() error { return c.gmondSending.run(ctx, c.state) })
 	return errors.Join(g.Wait(), c.Close())
 }
 
@@ -228,8 +235,8 @@ func (c *Collector) tick(ctx context.Context) error {
 	}
 }
 
-// Reload puts another configuration in force: probes, interval, keys, host_dmax and who may send gmond packets. On an error,
-// which names what is wrong, the old one stays in force whole. Sockets and bounds are set at start only: a change of
+// Reload puts another configuration in force: probes, interval, keys, host_dmax, who may send gmond packets, and which
+// metrics this host sends in them when and as whom. On an error, which names what is wrong, the old one stays in force whole. Sockets and bounds are set at start only: a change of
 // native, serve, the rest of gmond or max_… is such an error.
 func (c *Collector) Reload(cfg conf.Collector) error {
 	c.mu.Lock()
@@ -245,6 +252,10 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 	if err != nil {
 		return err
 	}
+	sending, err := c.gmondSending.prepare(cfg.Gmond)
+	if err != nil {
+		return err
+	}
 	set, err := c.buildProbes(cfg)
 	if err != nil {
 		return err
@@ -255,6 +266,7 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 	for i, ch := range c.sockets.gmond {
 		ch.access.Store(accesses[i])
 	}
+	c.gmondSending.use(sending)
 	c.state.SetHostDmax(cfg.HostDmax)
 	c.conf, c.set = cfg, set
 	close(c.changed)
@@ -274,7 +286,7 @@ func (c *Collector) setKeys(keys *frame.Keyring) error {
 
 func (c *Collector) fixed(cfg conf.Collector) error {
 	old := c.conf
-	old.Gmond.Receive, cfg.Gmond.Receive = withoutAccess(old.Gmond.Receive), withoutAccess(cfg.Gmond.Receive)
+	old.Gmond, cfg.Gmond = atStart(old.Gmond), atStart(cfg.Gmond)
 	for _, f := range []struct {
 		name string
 		a, b any

@@ -107,6 +107,7 @@ func pure() []Pure {
 		{"collector/frame", nil, codec},
 		{"collector/holders", nil, decision},
 		{"collector/share", nil, decision},
+		{"collector/gmondsend", []string{"keepwatch/internal/conf"}, decision},
 		{"collector/repair", nil, decision},
 		{"extractor/chunk", nil, codec},
 		{"extractor/normalize", []string{"keepwatch/internal/conf"}, decision},
