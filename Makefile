@@ -7,7 +7,7 @@ WEB_SOURCES = $(shell find ui/web -type f -not -path '*/node_modules/*' -not -pa
 SCENARIO ?=
 PORT ?= 8080
 
-.PHONY: help run build web lab test test-go test-web check deps deps-run deps-lab generate tools bench bench-failover bench-failover-more clean
+.PHONY: help run build web lab test test-go test-web check deps deps-run deps-lab generate tools bench bench-ganglia bench-failover bench-failover-more clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -75,6 +75,10 @@ test-web: ui/web/node_modules/.installed ## the web app's types and translations
 
 bench: deps-run ## samples per second from UDP datagram to committed row, CPU and bytes per sample
 	@go test ./test/bench -run '^$$' -bench Pipeline -benchtime 1x -timeout 20m
+
+bench-ganglia: deps build ## our collector beside gmond and node_exporter: packets, CPU, memory; quarter of an hour (root)
+	@go test ./collector/state -run '^$$' -bench 'Native|Gmond' -benchmem
+	@go test ./test/bench -run '^$$' -bench 'GmondPackets|GmondMemory|Agents' -benchtime 1x -timeout 40m
 
 bench-failover: deps build bin/failover ## failover beside keepalived, an hour; TRIALS=, CASES=, MODES= do a part, UPDATE=1 writes docs/failover.md (root)
 	@bin/failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(CASES),-cases $(CASES)) $(if $(MODES),-modes $(MODES)) $(if $(UPDATE),-update) table
