@@ -22,8 +22,6 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"keepwatch/internal/batch"
 )
 
 // Kind is what a message holds, and so the stream it is in.
@@ -81,7 +79,6 @@ type Bus struct {
 	slots  chan struct{}
 
 	encode sync.Mutex
-	enc    batch.Encoder
 	raw    []byte
 	lags   lags
 

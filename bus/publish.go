@@ -56,7 +56,7 @@ func (b *Bus) publish(ctx context.Context, subject string, in *batch.Batch) erro
 func (b *Bus) pack(in *batch.Batch) []byte {
 	b.encode.Lock()
 	defer b.encode.Unlock()
-	b.raw = b.enc.Append(b.raw[:0], in)
+	b.raw = batch.Append(b.raw[:0], in)
 	return batch.Compress(nil, b.raw)
 }
 

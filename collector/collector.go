@@ -218,19 +218,14 @@ func (c *Collector) Run(ctx context.Context) error {
 }
 
 func (c *Collector) tick(ctx context.Context) error {
-	second, hour := time.NewTicker(time.Second), time.NewTicker(time.Hour)
+	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	defer hour.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-second.C:
 			c.state.Tick(now)
-		case <-hour.C:
-			c.sendMu.Lock()
-			c.sealer.Forget()
-			c.sendMu.Unlock()
 		}
 	}
 }

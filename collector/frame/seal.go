@@ -29,7 +29,6 @@ type SealerOptions struct {
 type Sealer struct {
 	opt   SealerOptions
 	aead  cipher.AEAD
-	enc   batch.Encoder
 	seq   uint64
 	beats uint64
 	guess int // items that fitted the last frame, corrected to a full one
@@ -105,7 +104,7 @@ func (s *Sealer) fill(rest *batch.Batch, head *bodyHead) (n int, fits bool) {
 	n = min(s.guess, len(rest.Events)+len(rest.Samples))
 	for {
 		k := min(n, len(rest.Events))
-		s.raw = s.enc.Append(s.raw[:0], &batch.Batch{Events: rest.Events[:k], Samples: rest.Samples[:n-k]})
+		s.raw = batch.Append(s.raw[:0], &batch.Batch{Events: rest.Events[:k], Samples: rest.Samples[:n-k]})
 		s.body = batch.Compress(appendBodyHead(s.body[:0], head), s.raw)
 		size := len(s.body)
 		if size <= limit {
@@ -148,6 +147,3 @@ func (s *Sealer) SetKeys(ring *Keyring) error {
 	s.opt.Keys, s.aead = ring, aead
 	return nil
 }
-
-// Forget drops what the Sealer remembers of series, which grows with those that come and go. Call it every hour or so.
-func (s *Sealer) Forget() { s.enc = batch.Encoder{} }

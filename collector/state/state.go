@@ -193,7 +193,6 @@ func (s *State) Tick(now time.Time) {
 	if now.Sub(s.swept) >= sweepEvery {
 		s.swept = now
 		s.hosts.sweepSeries()
-		s.sealer.Forget()
 	}
 }
 

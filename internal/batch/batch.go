@@ -52,20 +52,8 @@ func (b *Batch) Reset() {
 	b.Samples, b.Events = b.Samples[:0], b.Events[:0]
 }
 
-// Encoder appends batches. It remembers the descriptor of each series that it has met, so that a sample costs no
-// allocation. It is not safe for concurrent use; Forget it from time to time by making a new one.
-type Encoder struct {
-	desc map[*metric.Series][]byte
-}
-
-// maxRemembered bounds an Encoder's memory: past it, what it remembers is forgotten at once.
-const maxRemembered = 1 << 20
-
 // Append appends the encoding of b to dst. The samples' series must come from metric.NewSeries.
-func (e *Encoder) Append(dst []byte, b *Batch) []byte {
-	if e.desc == nil || len(e.desc) > maxRemembered {
-		e.desc = make(map[*metric.Series][]byte)
-	}
+func Append(dst []byte, b *Batch) []byte {
 	base := baseTime(b)
 	dst = append(dst, version)
 	dst = binary.AppendVarint(dst, base)
@@ -77,9 +65,7 @@ func (e *Encoder) Append(dst []byte, b *Batch) []byte {
 		dst = appendString(dst, first.Host)
 		dst = binary.AppendUvarint(dst, uint64(n))
 		for _, s := range b.Samples[i : i+n] {
-			d := e.descriptor(s.Series)
-			dst = binary.AppendUvarint(dst, uint64(len(d)))
-			dst = append(dst, d...)
+			dst = appendDescriptor(dst, s.Series)
 			dst = binary.AppendVarint(dst, s.Time-base)
 			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(s.Value))
 		}
@@ -118,19 +104,28 @@ func countGroups(s []metric.Sample) (n int) {
 	return n
 }
 
-func (e *Encoder) descriptor(s *metric.Series) []byte {
-	if d, ok := e.desc[s]; ok {
-		return d
+// appendDescriptor appends the descriptor of a series, its length before it.
+func appendDescriptor(dst []byte, s *metric.Series) []byte {
+	n := 1 + stringLen(s.Name) + stringLen(string(s.Unit))
+	for i := range s.Labels {
+		n += stringLen(s.Labels[i].Name) + stringLen(s.Labels[i].Value)
 	}
-	d := []byte{byte(s.Kind)}
-	d = appendString(d, s.Name)
-	d = appendString(d, string(s.Unit))
-	for _, l := range s.Labels {
-		d = appendString(d, l.Name)
-		d = appendString(d, l.Value)
+	dst = append(binary.AppendUvarint(dst, uint64(n)), byte(s.Kind))
+	dst = appendString(dst, s.Name)
+	dst = appendString(dst, string(s.Unit))
+	for i := range s.Labels {
+		dst = appendString(dst, s.Labels[i].Name)
+		dst = appendString(dst, s.Labels[i].Value)
 	}
-	e.desc[s] = d
-	return d
+	return dst
+}
+
+// stringLen is how many bytes appendString appends; no part of a series is longer than two bytes can say.
+func stringLen(s string) int {
+	if len(s) < 0x80 {
+		return 1 + len(s)
+	}
+	return 2 + len(s)
 }
 
 func appendEvent(dst []byte, e *metric.Event, base int64) []byte {

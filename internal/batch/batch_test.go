@@ -35,12 +35,11 @@ func drawBatch(t *rapid.T) *Batch {
 }
 
 func TestDecodeIsTheInverseOfAppend(t *testing.T) {
-	var enc Encoder
 	var dec Decoder
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawBatch(t)
 		var got Batch
-		raw, err := Decompress(nil, Compress(nil, enc.Append(nil, want)))
+		raw, err := Decompress(nil, Compress(nil, Append(nil, want)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +81,7 @@ func TestEqualSeriesAreEqualPointers(t *testing.T) {
 func decodeOne(t *testing.T, d *Decoder) *metric.Series {
 	t.Helper()
 	var b Batch
-	if err := d.Decode(new(Encoder).Append(nil, sample("load")), &b); err != nil {
+	if err := d.Decode(Append(nil, sample("load")), &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Samples[0].Series
@@ -97,7 +96,7 @@ func TestDecoderBoundsItsMemory(t *testing.T) {
 	var b Batch
 	var err error
 	for i := 0; err == nil && i < 100; i++ {
-		err = dec.Decode(new(Encoder).Append(nil, sample(fmt.Sprintf("m%d", i))), &b)
+		err = dec.Decode(Append(nil, sample(fmt.Sprintf("m%d", i))), &b)
 	}
 	if !errors.Is(err, ErrTooManySeries) {
 		t.Fatalf("got %v, want ErrTooManySeries", err)
@@ -109,7 +108,7 @@ func TestDecoderBoundsItsMemory(t *testing.T) {
 
 // What was in the batch before a refused decoding stays; nothing of the refused one is left.
 func TestRefusedDecodingLeavesNothing(t *testing.T) {
-	raw := new(Encoder).Append(nil, sample("load"))
+	raw := Append(nil, sample("load"))
 	for cut := range raw {
 		b := sample("before")
 		if err := new(Decoder).Decode(raw[:cut], b); !errors.Is(err, ErrMalformed) {
@@ -138,8 +137,8 @@ func TestDecompressRefuses(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(new(Encoder).Append(nil, sample("load")))
-	f.Add(new(Encoder).Append(nil, &Batch{Events: []metric.Event{{ID: "1", Cluster: "c", Host: "h", Kind: "k", Text: "t"}}}))
+	f.Add(Append(nil, sample("load")))
+	f.Add(Append(nil, &Batch{Events: []metric.Event{{ID: "1", Cluster: "c", Host: "h", Kind: "k", Text: "t"}}}))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var b Batch
 		if err := (&Decoder{MaxSeries: 1000}).Decode(src, &b); err != nil {
@@ -162,7 +161,7 @@ func BenchmarkDecode(b *testing.B) {
 		s := metric.MustSeries("c", fmt.Sprintf("h%d", i/100), fmt.Sprintf("metric_number_%d", i%100), []metric.Label{{Name: "device", Value: "eth0"}}, metric.Bytes, metric.Counter)
 		in.Samples = append(in.Samples, metric.Sample{Series: s, Time: int64(i), Value: float64(i)})
 	}
-	raw := new(Encoder).Append(nil, &in)
+	raw := Append(nil, &in)
 	var dec Decoder
 	b.ReportAllocs()
 	for b.Loop() {
@@ -180,11 +179,10 @@ func BenchmarkAppend(b *testing.B) {
 		s := metric.MustSeries("c", "h", fmt.Sprintf("metric_number_%d", i), nil, metric.Bytes, metric.Counter)
 		in.Samples = append(in.Samples, metric.Sample{Series: s, Time: int64(i), Value: float64(i)})
 	}
-	var enc Encoder
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = enc.Append(dst[:0], &in)
+		dst = Append(dst[:0], &in)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/sample")
 }

@@ -27,7 +27,7 @@ func TestScanSeesWhatDecodeDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := drawBatch(t)
 		var seen []metric.Sample
-		samples, events, err := Scan(new(Encoder).Append(nil, b), &visitor{sample: func(cluster, host string, raw Raw) (bool, error) {
+		samples, events, err := Scan(Append(nil, b), &visitor{sample: func(cluster, host string, raw Raw) (bool, error) {
 			s, err := Series(cluster, host, raw.Desc)
 			if err == nil && len(s.Name) < 128 && (!Named(raw.Desc, s.Name) || Named(raw.Desc, s.Name+"x") || Named(raw.Desc, s.Name[1:])) {
 				t.Fatalf("the descriptor of %s is not of its name", s)
@@ -48,7 +48,7 @@ func TestScanSeesWhatDecodeDoes(t *testing.T) {
 
 func TestScanStopsWithWhatTheVisitorSays(t *testing.T) {
 	stop := errors.New("stop")
-	raw := new(Encoder).Append(nil, sample("load"))
+	raw := Append(nil, sample("load"))
 	if _, _, err := Scan(raw, &visitor{sample: func(_, _ string, _ Raw) (bool, error) { return false, stop }}); !errors.Is(err, stop) {
 		t.Errorf("got %v, want what the visitor returned", err)
 	}
@@ -56,8 +56,8 @@ func TestScanStopsWithWhatTheVisitorSays(t *testing.T) {
 
 // Scan accepts exactly what Decode accepts.
 func FuzzScan(f *testing.F) {
-	f.Add(new(Encoder).Append(nil, sample("load")))
-	f.Add(new(Encoder).Append(nil, &Batch{Events: []metric.Event{{ID: "1", Cluster: "c", Host: "h", Kind: "k", Text: "t"}}}))
+	f.Add(Append(nil, sample("load")))
+	f.Add(Append(nil, &Batch{Events: []metric.Event{{ID: "1", Cluster: "c", Host: "h", Kind: "k", Text: "t"}}}))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var b Batch
 		want := new(Decoder).Decode(src, &b)
