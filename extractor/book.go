@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"keepwatch/metric"
+	"keepwatch/extractor/normalize"
 )
 
 const (
@@ -34,16 +34,27 @@ type page struct {
 	mu sync.Mutex
 	// Received: everything heard before it is on the bus.
 	Received int64                `json:"received"`
-	Hosts    map[string]*hostLife `json:"hosts"` // by cluster, NUL, name
+	Hosts    map[string]*hostLife `json:"hosts"` // by cluster, NUL, name as it is heard
+
+	// Wraps are the counters that have wrapped, by the key of their series as it is heard.
+	Wraps map[string]normalize.Wrap `json:"wraps,omitempty"`
+
+	kept map[string]*keptHost // by cluster, NUL, name under which they are kept
 }
 
-// hostLife is how a host was heard: in native frames and in gmond packets.
+// hostLife is how a host was heard under one name: in native frames and in gmond packets.
 type hostLife struct {
 	Native promise `json:"native"`
 	Gmond  promise `json:"gmond"`
+	Own    promise `json:"own,omitzero"` // of Native, frames of its own collector
 
-	up     bool
-	series *metric.Series // of keepwatch_host_up
+	// Refused: the rules would keep it under a name that another host has.
+	Refused bool `json:"refused,omitempty"`
+
+	cluster, name string
+	rule          normalize.Rule // that names the host it is kept as
+	kept          *keptHost
+	nameTold      int64 // when nameMetric told of it last, ms
 }
 
 // promise is when a host was heard and after how long, in ms, it is to be heard again.
@@ -150,10 +161,10 @@ func (p *page) published(at int64) {
 func (p *page) count() (hosts, up int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, h := range p.Hosts {
-		if h.up {
+	for _, k := range p.kept {
+		if k.up {
 			up++
 		}
 	}
-	return len(p.Hosts), up
+	return len(p.kept), up
 }

@@ -122,12 +122,17 @@ func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := normalize.NewNames(opt.Config.Hosts)
+	if err != nil {
+		return nil, fmt.Errorf("cannot extract: extractor.hosts: %w", err)
+	}
 	log := opt.Log.With("cluster", c.Name)
 	p := &pull{
 		cluster: c, bus: opt.Bus, log: log, started: time.Now().UnixMilli(),
-		take: newTaker(names, b.page(c.Name), opt.HostDmax, opt.Interval, log), full: make(chan *load, 1), free: make(chan *load, loads),
+		take: newTaker(names, rules, b.page(c.Name), opt.HostDmax, opt.Interval, log), full: make(chan *load, 1), free: make(chan *load, loads),
 	}
 	p.keys.Store(opt.Keys)
+	p.rules.Store(rules)
 	for range loads {
 		p.free <- &load{}
 	}
@@ -164,6 +169,9 @@ type ClusterStatus struct {
 	Received  time.Time `json:"received"`  // by the aggregator's clock: all that it had heard until then is on the bus
 	Hosts     int       `json:"hosts"`
 	HostsUp   int       `json:"hosts_up"`
+
+	// Names lists the hosts that are heard under other names than the one they are kept under, and by which rule.
+	Names []HostStatus `json:"names"`
 }
 
 // Status takes a copy of what is known now.
@@ -172,7 +180,7 @@ func (e *Extractor) Status() Status {
 	for _, p := range e.pulls {
 		page := p.take.page
 		hosts, up := page.count()
-		c := ClusterStatus{Name: p.cluster.Name, Received: time.UnixMilli(page.since()).UTC(), Hosts: hosts, HostsUp: up}
+		c := ClusterStatus{Name: p.cluster.Name, Received: time.UnixMilli(page.since()).UTC(), Hosts: hosts, HostsUp: up, Names: page.names()}
 		if at := p.connected.Load(); at != nil {
 			c.Collector = *at
 		}

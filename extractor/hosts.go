@@ -1,6 +1,7 @@
 package extractor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ const (
 )
 
 // heard notes which hosts the samples of a frame speak of.
-func (t *taker) heard(samples []metric.Sample, f *frame.Frame, at int64) {
+func (t *taker) heard(samples []metric.Sample, f *frame.Frame, at int64, l *load) {
 	interval := f.Interval.Milliseconds()
 	if interval == 0 {
 		interval = t.interval
@@ -32,26 +33,48 @@ func (t *taker) heard(samples []metric.Sample, f *frame.Frame, at int64) {
 			continue
 		}
 		last = s
-		if h := t.host(s); h != nil && f.Gmond {
-			h.Gmond = now
-		} else if h != nil {
-			h.Native = now
+		h := t.host(s)
+		switch {
+		case h == nil:
+		case f.Gmond:
+			h.Gmond = later(h.Gmond, now)
+		case s.Host == f.Host && s.Cluster == f.Cluster:
+			t.spoke(h, now, l)
+			h.Native = later(h.Native, now)
+		default:
+			h.Native = later(h.Native, now)
 		}
 	}
 }
 
+// later is the newer of two promises: what comes a second time from another aggregator may be older.
+func later(had, now promise) promise {
+	if now.Heard < had.Heard {
+		return had
+	}
+	return now
+}
+
+// host gives the life of the host that a series names, as it names it; nil when there are too many.
 func (t *taker) host(s *metric.Series) *hostLife {
-	t.hostKey = append(append(append(t.hostKey[:0], s.Cluster...), 0), s.Host...)
-	h := t.page.Hosts[string(t.hostKey)]
+	h := t.page.Hosts[string(t.key(s.Cluster, s.Host))]
 	if h == nil {
 		if len(t.page.Hosts) >= maxHosts {
 			hostsRefused.Inc()
 			return nil
 		}
 		h = &hostLife{}
+		if !t.join(string(t.hostKey), h) {
+			return nil
+		}
 		t.page.Hosts[string(t.hostKey)] = h
 	}
 	return h
+}
+
+func (t *taker) key(cluster, host string) []byte {
+	t.hostKey = append(append(append(t.hostKey[:0], cluster...), 0), host...)
+	return t.hostKey
 }
 
 // hostsDue says of every host whether it is up, once every 15 s of the aggregator's time. While no aggregator can be
@@ -64,35 +87,104 @@ func (t *taker) hostsDue(now int64, l *load) {
 	t.tick = at + hostUpEvery
 	t.page.mu.Lock()
 	defer t.page.mu.Unlock()
+	t.forget(at)
 	from := len(l.b.Samples)
-	for key, h := range t.page.Hosts {
-		if at-max(h.Native.Heard, h.Gmond.Heard) > t.hostDmax {
-			delete(t.page.Hosts, key)
-			continue
-		}
-		if h.series == nil && !h.name(key) {
-			delete(t.page.Hosts, key)
-			continue
-		}
-		h.up = at <= max(h.Native.deadline(), h.Gmond.deadline())
+	for _, k := range t.page.kept {
+		t.named(k, at, l)
+		k.up = at <= k.deadline()
 		value := 0.0
-		if h.up {
+		if k.up {
 			value = 1
-		} else if at <= t.unbroken+missed*max(h.Native.Interval, h.Gmond.Interval) {
+		} else if at <= t.unbroken+missed*k.interval() {
 			continue // it may have spoken in the hole
 		}
-		l.b.Samples = append(l.b.Samples, metric.Sample{Series: h.series, Time: at, Value: value})
+		l.b.Samples = append(l.b.Samples, metric.Sample{Series: k.series, Time: at, Value: value})
 	}
 	hostUpSamples.Add(len(l.b.Samples) - from)
 	slices.SortFunc(l.b.Samples[from:], func(a, b metric.Sample) int { return strings.Compare(a.Series.Key(), b.Series.Key()) })
 }
 
+// forget drops the names that have been silent for host_dmax.
+func (t *taker) forget(at int64) {
+	spoke := false
+	for key, h := range t.page.Hosts {
+		if at-max(h.Native.Heard, h.Gmond.Heard) > t.hostDmax {
+			delete(t.page.Hosts, key)
+			h.leave(t.page)
+			spoke = spoke || h.Own.Heard > 0
+		}
+	}
+	if spoke { // others may have the name now
+		t.regroup(at, nil)
+	}
+}
+
 func (p promise) deadline() int64 { return p.Heard + missed*p.Interval }
 
-// name makes the host's series; false when the key, which may come from the file, names no host.
-func (h *hostLife) name(key string) bool {
-	cluster, host, _ := strings.Cut(key, "\x00")
-	s, err := metric.NewSeries(cluster, host, hostUpMetric, nil, metric.NoUnit, metric.State)
-	h.series = s
-	return err == nil
+func (h *hostLife) deadline() int64 { return max(h.Native.deadline(), h.Gmond.deadline()) }
+
+// keptHost is a host as it is kept: under one name, by whatever names it is heard.
+type keptHost struct {
+	name   string
+	series *metric.Series // of keepwatch_host_up
+	lives  []*hostLife    // in order of their names
+	up     bool
+}
+
+// A host that several sources speak of is up while any of them does.
+func (k *keptHost) deadline() (at int64) {
+	for _, h := range k.lives {
+		at = max(at, h.deadline())
+	}
+	return at
+}
+
+func (k *keptHost) interval() (ms int64) {
+	for _, h := range k.lives {
+		ms = max(ms, h.Native.Interval, h.Gmond.Interval)
+	}
+	return ms
+}
+
+// keep puts a life under a name; false when the name, which may come from the file, is none.
+func (p *page) keep(h *hostLife, cluster, name string) bool {
+	key := cluster + "\x00" + name
+	k := p.kept[key]
+	if k == nil {
+		s, err := metric.NewSeries(cluster, name, hostUpMetric, nil, metric.NoUnit, metric.State)
+		if err != nil {
+			return false
+		}
+		k = &keptHost{name: name, series: s}
+		if p.kept == nil {
+			p.kept = make(map[string]*keptHost)
+		}
+		p.kept[key] = k
+	}
+	h.kept, h.nameTold = k, 0
+	k.lives = append(k.lives, h)
+	slices.SortFunc(k.lives, func(a, b *hostLife) int { return strings.Compare(a.name, b.name) })
+	return true
+}
+
+// leave takes a life from the host under which it was kept.
+func (h *hostLife) leave(p *page) {
+	k := h.kept
+	k.lives = slices.DeleteFunc(k.lives, func(o *hostLife) bool { return o == h })
+	if len(k.lives) == 0 {
+		delete(p.kept, k.series.Cluster+"\x00"+k.name)
+	}
+	h.kept = nil
+}
+
+// conflictEvent tells that a name keeps its own host, as the rules would make it another that lives.
+func (t *taker) conflictEvent(h, owner *hostLife, kept string, rule string, at int64) (metric.Event, bool) {
+	t.conflicts++
+	e := metric.Event{
+		ID: fmt.Sprintf("extractor-conflict-%d-%d", at, t.conflicts), Cluster: h.cluster, Host: h.name, Time: at, Kind: metric.EventHostConflict,
+		Text: fmt.Sprintf("%.250s and %.250s both run a collector and would both be kept as %.250s (%.60s): they are two hosts, so %.250s keeps its own name; correct extractor.hosts",
+			owner.name, h.name, kept, rule, h.name),
+		Labels: []metric.Label{{Name: "kept", Value: kept}, {Name: "other", Value: owner.name}, {Name: "rule", Value: rule}},
+	}
+	return e, e.Check() == nil
 }

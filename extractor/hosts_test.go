@@ -10,6 +10,7 @@ import (
 	"keepwatch/collector/frame"
 	"keepwatch/extractor/normalize"
 	"keepwatch/internal/batch"
+	"keepwatch/internal/conf"
 	"keepwatch/metric"
 )
 
@@ -29,7 +30,7 @@ func newStream(t *testing.T, p *page) *stream {
 	if p.Hosts == nil {
 		p.Hosts = make(map[string]*hostLife)
 	}
-	s := &stream{t: t, take: newTaker(names, p, 24*time.Hour, 15*time.Second, slog.New(slog.DiscardHandler))}
+	s := &stream{t: t, take: newTaker(names, rules(t, conf.HostNames{}), p, 24*time.Hour, 15*time.Second, slog.New(slog.DiscardHandler))}
 	s.take.connected("a:1")
 	return s
 }
@@ -47,7 +48,7 @@ func (s *stream) until(from, to int64, hosts ...string) string {
 				s.seq++
 				b := &batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("c", h, "load", nil, "", metric.Gauge), Time: sec * 1000}}}
 				rec := frame.Record{Received: sec * 1000, Frame: frame.Frame{
-					Origin: frame.Origin{Seq: s.seq}, Interval: 15 * time.Second, Payload: new(batch.Encoder).Append(nil, b),
+					Origin: frame.Origin{Seq: s.seq}, Interval: 15 * time.Second, Payload: batch.Append(nil, b),
 				}}
 				s.take.record(&rec, l)
 			}
@@ -98,7 +99,7 @@ func TestDerivedSamplesAreNoSignOfLife(t *testing.T) {
 	s.until(1000, 1034, "a")
 	l := &load{}
 	b := &batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("c", "a", "keepwatch_vip_conflict", nil, "", metric.State), Time: 1_060_000}}}
-	rec := frame.Record{Received: 1_034_000, Frame: frame.Frame{Origin: frame.Origin{Seq: 1000}, Derived: true, Payload: new(batch.Encoder).Append(nil, b)}}
+	rec := frame.Record{Received: 1_034_000, Frame: frame.Frame{Origin: frame.Origin{Seq: 1000}, Derived: true, Payload: batch.Append(nil, b)}}
 	s.take.record(&rec, l)
 	if len(l.b.Samples) != 1 {
 		t.Errorf("got %v, want the sample", l.b.Samples)

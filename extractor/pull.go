@@ -16,6 +16,7 @@ import (
 
 	"keepwatch/bus"
 	"keepwatch/collector/frame"
+	"keepwatch/extractor/normalize"
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
@@ -51,6 +52,7 @@ type load struct {
 type pull struct {
 	cluster conf.Cluster
 	keys    atomic.Pointer[frame.Keyring]
+	rules   atomic.Pointer[normalize.Names]
 	bus     Bus
 	log     *slog.Logger
 	take    *taker
@@ -179,7 +181,7 @@ func (p *pull) fresh(ctx context.Context) bool {
 
 // flush hands the current load to the publisher. It waits while the bus is away: the aggregator's history bridges that.
 func (p *pull) flush(ctx context.Context) bool {
-	p.take.names.Batch(&p.current.b, nil)
+	p.take.normalize(p.current)
 	select {
 	case <-ctx.Done():
 		return false
@@ -222,6 +224,7 @@ func (p *pull) stream(ctx context.Context, addr string) (served bool, err error)
 			p.connected.Store(&addr)
 			p.log.Info("pulling", "collector", addr)
 		}
+		p.take.setRules(p.rules.Load(), p.current)
 		p.take.record(&rec, p.current)
 		if p.keys.Load() != ring {
 			return served, errNewKeys

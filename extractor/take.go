@@ -46,6 +46,7 @@ const (
 type taker struct {
 	page     *page
 	names    *normalize.Normalizer
+	rules    *normalize.Names
 	log      *slog.Logger
 	hostDmax int64 // ms
 	interval int64 // ms, of a frame that promises none
@@ -62,6 +63,9 @@ type taker struct {
 	unbroken int64 // since when there is no hole in what was heard, ms
 	swept    int64
 	hostKey  []byte
+	wrapped  int64 // when the page was told which counters have wrapped, ms
+
+	conflicts int // of hosts, told so far
 }
 
 // gmondLast is the newest sample of a gmond series and which aggregator gave it.
@@ -70,11 +74,28 @@ type gmondLast struct {
 	source int
 }
 
-func newTaker(names *normalize.Normalizer, p *page, hostDmax, interval time.Duration, log *slog.Logger) *taker {
-	return &taker{
-		page: p, names: names, log: log, hostDmax: hostDmax.Milliseconds(), interval: interval.Milliseconds(), dec: batch.Decoder{MaxSeries: maxSeries},
+func newTaker(names *normalize.Normalizer, rules *normalize.Names, p *page, hostDmax, interval time.Duration, log *slog.Logger) *taker {
+	t := &taker{
+		rules: rules,
+		page:  p, names: names, log: log, hostDmax: hostDmax.Milliseconds(), interval: interval.Milliseconds(), dec: batch.Decoder{MaxSeries: maxSeries},
 		gmond: make(map[*metric.Series]gmondLast), sources: make(map[string]int), heardTo: p.since(),
 	}
+	t.names.Restore(p.Wraps)
+	t.regroup(t.heardTo, nil)
+	return t
+}
+
+// normalize gives all that a load holds the names of the vocabulary, once, when nothing is added any more.
+func (t *taker) normalize(l *load) {
+	t.names.Batch(&l.b, t.keptAs)
+	if t.heardTo-t.wrapped < saveEvery.Milliseconds() {
+		return
+	}
+	t.wrapped = t.heardTo
+	wraps := t.names.Wraps()
+	t.page.mu.Lock()
+	defer t.page.mu.Unlock()
+	t.page.Wraps = wraps
 }
 
 // connected says that the records to come are of another connection.
@@ -144,7 +165,7 @@ func (t *taker) frame(rec *frame.Record, l *load) {
 		return
 	}
 	if !rec.Frame.Derived {
-		t.heard(l.b.Samples[samples:], &rec.Frame, rec.Received)
+		t.heard(l.b.Samples[samples:], &rec.Frame, rec.Received, l)
 	}
 	if rec.Frame.Gmond {
 		l.b.Samples = append(l.b.Samples[:samples], t.newGmond(l.b.Samples[samples:])...)
