@@ -57,17 +57,18 @@ type Cluster struct {
 	LatLong   string
 	URL       string
 	Hosts     []Host
-	Summary   *Summary // in place of Hosts where only it was told
+	Summary   *Summary // in place of Hosts where only it was told, or what is known of them already
+	Polled    int64    // epoch seconds at which it was told, by the clock of who reads it: TNs grow from there; 0: they are of now
 }
 
-// Grid is one GRID: the clusters of a gmetad, and the grids below it, of which only the summary is known.
+// Grid is one GRID: the clusters of a gmetad, and the grids below it. gmetad tells of those only the summary.
 type Grid struct {
 	Name      string
 	Authority string
 	LocalTime int64
 	Clusters  []Cluster
 	Grids     []Grid
-	Summary   *Summary // of a grid below, in place of its clusters
+	Summary   *Summary // of all that is below; nil: not told
 }
 
 // Summary is HOSTS and METRICS: how many hosts are up, and each metric's sum over them.
