@@ -21,6 +21,7 @@ const (
 // gmondFleet is hosts that send gmond packets, each host all its metrics at once, as gmond's collection groups do.
 type gmondFleet struct {
 	metadata, values []Datagram
+	hosts            []string // of the values
 	random           *rand.Rand
 	now              time.Time
 }
@@ -39,6 +40,7 @@ func newGmondFleet(tb testing.TB) *gmondFleet {
 			}
 			f.metadata = append(f.metadata, Datagram{Data: f.encode(tb, gmond.AppendMetadata, &p), From: from, Spoofs: true})
 			p.ID, p.Format = gmond.ValueDouble, []byte("%.2f")
+			f.hosts = append(f.hosts, string(host))
 			f.values = append(f.values, Datagram{Data: f.encode(tb, gmond.AppendValue, &p), From: from, Spoofs: true})
 		}
 	}

@@ -94,6 +94,14 @@ func events(t testing.TB, s *State) (out []string) {
 	return out
 }
 
+func distinctHosts(samples []metric.Sample) int {
+	m := make(map[string]bool)
+	for _, x := range samples {
+		m[x.Series.Host] = true
+	}
+	return len(m)
+}
+
 // opened opens the whole history without asking whether it is a replay.
 func opened(t testing.TB, s *State) (out []batch.Batch) {
 	t.Helper()
