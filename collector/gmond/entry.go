@@ -13,12 +13,12 @@ type entry struct {
 	series  *metric.Series
 	text    *content // of a value that came as text
 	number  float64
-	valued  int64  // ms since the epoch at which the value came; 0: none has
+	valued  int64  // ms since the epoch at which the value came
 	since   uint32 // s since the epoch, of its first packet
 	metaAt  uint32 // s since the epoch, of its last metadata; 0: none
 	askAt   uint32 // s since the epoch before which its metadata is not asked for
 	saidAt  uint32 // s since the epoch at which its metadata was last published; 0: never
-	id      uint8  // ID of the value
+	id      uint8  // ID of the value; 0: none has come
 	verb    verb   // of the value's format
 	decimal uint8  // of the verb fixed
 	asks    uint8  // how often its metadata was asked for in vain

@@ -103,6 +103,7 @@ func pure() []Pure {
 		{"metric/threshold", nil, decision},
 		{"internal/batch", []string{"sync"}, codec}, // the pool of compressors
 		{"internal/acl", nil, decision},
+		{"internal/ganglia", nil, codec},
 		{"collector/gmond", nil, codec},
 		{"collector/frame", nil, codec},
 		{"collector/holders", nil, decision},
