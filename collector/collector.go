@@ -1,6 +1,6 @@
 // Package collector runs this host's probes, shares what they see with every other collector of the cluster as sealed
 // datagrams, takes gmond packets in, and holds and serves the cluster's state of the last minutes. It owns the
-// schedule, the keys and the life of the sockets; it never stores on disk beyond its key, judges a value, or talks to
+// schedule, the keys and the life of the sockets; it never stores samples on disk, judges a value, or talks to
 // a database or the bus. cmd/keepwatch makes and runs it; extractors fetch from it over TCP.
 package collector
 
@@ -14,6 +14,7 @@ import (
 	"net"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keepwatch/collector/frame"
@@ -31,7 +32,7 @@ type Options struct {
 	Config  conf.Collector
 	Cluster string
 	Host    string
-	DataDir string // holds frame.key when Config.Keys is empty, and haagent.sock
+	DataDir string // holds frame.key when Config.Keys is empty, senders.json and haagent.sock
 	HAAgent bool   // an HA agent is configured on this host: the vrrp probe asks it by the socket in DataDir
 	Log     *slog.Logger
 }
@@ -54,6 +55,10 @@ type Collector struct {
 	sealer *frame.Sealer
 	resend resend
 	split  split
+	sent   sent
+
+	keys   atomic.Pointer[frame.Keyring]
+	missed missed
 
 	mu      sync.Mutex
 	conf    conf.Collector
@@ -126,6 +131,9 @@ func (c *Collector) identify(keys *frame.Keyring) error {
 		return fmt.Errorf("collector: %w", err)
 	}
 	c.server = state.NewServer(c.state, keys, c.log)
+	c.keys.Store(keys)
+	c.prepareRepair(keys)
+	c.loadSenders()
 	return nil
 }
 
@@ -198,9 +206,13 @@ func (c *Collector) Close() error {
 // Run collects, shares and serves until ctx ends; then it ends everything it started and returns nil.
 func (c *Collector) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, r := range c.sockets.native {
-		g.Go(func() error { return r.Run(ctx, c.takeNative) })
+	for via, r := range c.nativeSockets() {
+		g.Go(func() error {
+			return r.Run(ctx, func(packets []listen.Packet) { c.takeNative(via, packets) })
+		})
 	}
+	g.Go(func() error { return c.repair(ctx) })
+	g.Go(func() error { return c.saveSenders(ctx) })
 	for _, ch := range c.sockets.gmond {
 		g.Go(func() error {
 			return ch.receiver.Run(ctx, func(packets []listen.Packet) { c.takeGmond(ch, packets) })
@@ -276,6 +288,8 @@ func (c *Collector) setKeys(keys *frame.Keyring) error {
 		return err
 	}
 	c.server.SetKeys(keys)
+	c.sent.requests.SetKeys(keys)
+	c.keys.Store(keys)
 	return c.state.SetKeys(keys)
 }
 

@@ -27,20 +27,6 @@ var (
 	itemsTooLarge = metrics.GetOrCreateCounter(`keepwatch_collector_items_too_large_total`)
 )
 
-// takeNative takes what came on the native channel. Our own frames come back by the multicast loop: the state has
-// had them already.
-func (c *Collector) takeNative(packets []listen.Packet) {
-	for _, p := range packets {
-		if boot, ok := frame.HeaderBoot(p.Data); ok && boot == c.boot {
-			framesOwn.Inc()
-			continue
-		}
-		if err := c.state.Native(p.Data, p.From.Addr(), p.At); err != nil {
-			c.warnFrame(err, p.From.Addr(), p.At)
-		}
-	}
-}
-
 // warnFrame tells of drops that somebody must put right, each kind at most once a minute.
 func (c *Collector) warnFrame(err error, from netip.Addr, now time.Time) {
 	for _, w := range []struct {
@@ -49,7 +35,7 @@ func (c *Collector) warnFrame(err error, from netip.Addr, now time.Time) {
 	}{
 		{frame.ErrUnknownKey, "a frame is sealed with a key that this host lacks: give every host the same collector.keys"},
 		{frame.ErrSeal, "a frame's seal does not fit: its sender holds another key of the same id, or it was forged"},
-		{frame.ErrStale, "a frame is out of date: set the clocks of both hosts, and give no two hosts the same name"},
+		{frame.ErrStale, "a frame is of a start of its host that is over: give no two hosts the same name, or somebody plays old frames again"},
 	} {
 		if errors.Is(err, w.err) && c.warned.allow(w.text, now) {
 			c.log.Warn(w.text, "from", from, "err", err)
@@ -96,14 +82,25 @@ func (c *Collector) publish(b *batch.Batch, interval time.Duration, run bool) {
 		own.Events = c.resend.append(own.Events)
 	}
 	c.resend.add(own.Events[:fresh])
+	c.fitPayload()
 	now := time.Now()
 	c.seal(own, frame.Stamp{Now: now, Interval: pulse})
 	c.seal(others, frame.Stamp{Now: now, Interval: interval})
+	c.wakeRepair()
+}
+
+// fitPayload keeps frames within what the network takes without cutting them into fragments: one lost fragment loses
+// all of a frame.
+func (c *Collector) fitPayload() {
+	if n := c.sockets.sender.Payload(); n > 0 {
+		c.sealer.SetPayload(min(c.opt.Config.Native.Payload, n))
+	}
 }
 
 func (c *Collector) seal(b *batch.Batch, stamp frame.Stamp) {
 	lost := c.sealer.Seal(b, stamp, func(datagram []byte) {
 		framesSent.Inc()
+		c.keep(datagram, stamp.Now)
 		if _, err := c.sockets.sender.Send(datagram); err != nil {
 			sendErrors.Inc()
 			if c.warned.allow("send", stamp.Now) {

@@ -311,7 +311,7 @@ func BenchmarkReceive(b *testing.B) {
 	done := make(chan error, 1)
 	go func() {
 		done <- c.sockets.native[0].Run(ctx, func(ps []listen.Packet) {
-			c.takeNative(ps)
+			c.takeNative(0, ps)
 			taken <- len(ps)
 		})
 	}()

@@ -40,6 +40,7 @@ type Status struct {
 	State   state.Status  `json:"state"`
 	Probes  []ProbeStatus `json:"probes"` // by name
 	Checks  []CheckStatus `json:"checks"` // shared, by name
+	Lost    []HostLoss    `json:"lost"`   // hosts whose frames were lost for good, by name
 }
 
 // Status takes a copy of what is known now.
@@ -51,5 +52,6 @@ func (c *Collector) Status() Status {
 	return Status{
 		Cluster: c.opt.Cluster, Host: c.opt.Host, Boot: c.boot.String(), Started: c.started,
 		Clients: c.server.Clients(), State: c.state.Status(now), Probes: set.status(), Checks: c.sharedStatus(set, now),
+		Lost: c.losses(),
 	}
 }

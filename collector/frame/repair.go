@@ -3,6 +3,7 @@ package frame
 import (
 	"crypto/cipher"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -265,4 +266,15 @@ func AppendRanges(dst []Range, seqs []uint64) []Range {
 		dst = append(dst, Range{seq, seq})
 	}
 	return dst
+}
+
+// Opened reports whether a frame that was refused with err had a seal that fits, so that its header can be believed:
+// it came, whatever was in it.
+func Opened(err error) bool {
+	for _, unopened := range []error{ErrNotFrame, ErrUnknownKey, ErrSeal, ErrReplay, ErrStale, ErrTooMany} {
+		if errors.Is(err, unopened) {
+			return false
+		}
+	}
+	return true
 }

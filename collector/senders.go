@@ -1,0 +1,106 @@
+package collector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"keepwatch/collector/frame"
+	"keepwatch/metric"
+)
+
+const (
+	sendersFile      = "senders.json" // in the data folder
+	saveSendersEvery = time.Minute
+	maxSendersFile   = 64 << 20 // bytes
+)
+
+// savedSender is a frame.Sender on disk. The random part of the boot is text: not every reader of JSON has 64 bits.
+type savedSender struct {
+	Cluster string `json:"cluster"`
+	Host    string `json:"host"`
+	Start   int64  `json:"start"`
+	Random  string `json:"random"`
+	Top     uint64 `json:"top"`
+	Heard   int64  `json:"heard"`
+}
+
+// loadSenders takes up which frames of each host were opened before this start, so that a record of them cannot be
+// played to this one. Without the file, or with one that is no good, it starts as a new host does.
+func (c *Collector) loadSenders() {
+	if c.opt.DataDir == "" {
+		return
+	}
+	senders, err := readSenders(filepath.Join(c.opt.DataDir, sendersFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.log.Warn("it is not known which frames were opened before this start: records of them would be taken again", "err", err)
+	}
+	c.state.Remember(senders)
+}
+
+func readSenders(file string) ([]frame.Sender, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open file of senders: %w", err)
+	}
+	defer f.Close()
+	var saved []savedSender
+	if err := json.NewDecoder(io.LimitReader(f, maxSendersFile)).Decode(&saved); err != nil {
+		return nil, fmt.Errorf("cannot read file of senders %q: %w", file, err)
+	}
+	out := make([]frame.Sender, 0, len(saved))
+	for _, s := range saved {
+		random, err := strconv.ParseUint(s.Random, 16, 64)
+		if err := errors.Join(err, metric.CheckHost("cluster", s.Cluster), metric.CheckHost("host", s.Host)); err != nil {
+			return nil, fmt.Errorf("cannot read file of senders %q: %w", file, err)
+		}
+		out = append(out, frame.Sender{Cluster: s.Cluster, Host: s.Host, Boot: frame.Boot{Start: s.Start, Random: random}, Top: s.Top, Heard: s.Heard})
+	}
+	return out, nil
+}
+
+// saveSenders writes the file each minute and at the end.
+func (c *Collector) saveSenders(ctx context.Context) error {
+	if c.opt.DataDir == "" {
+		return nil
+	}
+	tick := time.NewTicker(saveSendersEvery)
+	defer tick.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-tick.C:
+		}
+		if err := writeSenders(filepath.Join(c.opt.DataDir, sendersFile), c.state.Senders(nil)); err != nil {
+			c.log.Warn("a restart now would take records of old frames again", "err", err)
+		}
+	}
+	return nil
+}
+
+// writeSenders writes the file aside and puts it in place.
+func writeSenders(file string, senders []frame.Sender) error {
+	saved := make([]savedSender, 0, len(senders))
+	for _, s := range senders {
+		saved = append(saved, savedSender{s.Cluster, s.Host, s.Boot.Start, strconv.FormatUint(s.Boot.Random, 16), s.Top, s.Heard})
+	}
+	text, err := json.Marshal(saved)
+	if err != nil {
+		return fmt.Errorf("cannot write file of senders: %w", err)
+	}
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		return fmt.Errorf("cannot write file of senders: %w", err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		return fmt.Errorf("cannot write file of senders: %w", err)
+	}
+	return nil
+}
