@@ -28,26 +28,27 @@ func lone(t *testing.T) (*world, *engine) {
 // noRules takes away the thresholds that every installation has.
 const noRules = "TRUNCATE rules RESTART IDENTITY CASCADE"
 
-// What every installation watches for: a virtual address on two hosts is critical without anybody's doing.
+// What every installation watches for: a virtual address on two hosts, or a check that fails, is critical without
+// anybody's doing.
 func TestShippedThresholds(t *testing.T) {
 	w := &world{T: t, d: pgtest.New(t), conf: conf.Default().Alerter, t0: time.Now().Add(-time.Hour).UnixMilli()}
 	e := w.engine()
 	w.load(e)
-	for _, name := range []string{"keepwatch_vip_conflict", "keepwatch_vrrp_conflict"} {
+	for name, bad := range map[string]float64{"keepwatch_vip_conflict": 1, "keepwatch_vrrp_conflict": 1, "keepwatch_check_up": 0} {
 		state := func() string {
 			return w.text("SELECT coalesce(max(state), 'none') FROM alerts WHERE metric = $1", name)
 		}
-		w.take(e, name, 1, 0)
+		w.take(e, name, 1, 1-bad)
 		if got := state(); got != "none" {
-			t.Errorf("%s 0: got %s", name, got)
+			t.Errorf("%s %v: got %s", name, 1-bad, got)
 		}
-		w.take(e, name, 2, 1)
+		w.take(e, name, 2, bad)
 		if got := state(); got != "critical" {
-			t.Errorf("%s 1: got %s", name, got)
+			t.Errorf("%s %v: got %s", name, bad, got)
 		}
-		w.take(e, name, 3, 0)
+		w.take(e, name, 3, 1-bad)
 		if got := state(); got != "ok" {
-			t.Errorf("%s 0 again: got %s", name, got)
+			t.Errorf("%s %v again: got %s", name, 1-bad, got)
 		}
 	}
 }

@@ -182,7 +182,9 @@ INSERT INTO rules (name, metric, critical, no_data, description) VALUES
 	('VIP held by two hosts', 'keepwatch_vip_conflict', '0', false,
 		'Two hosts say that they hold the same virtual address: traffic reaches either of them. The network between them is cut, or two configurations share a virtual router. Look at the HA page: who is master of which instance, and whom it hears.'),
 	('VIP also held by another host', 'keepwatch_vrrp_conflict', '0', false,
-		'The HA agent that holds a virtual address sees another host that has it too, by ARP or by its advertisements. Find the host by its MAC address in keepwatch ha status and take the address away there.');
+		'The HA agent that holds a virtual address sees another host that has it too, by ARP or by its advertisements. Find the host by its MAC address in keepwatch ha status and take the address away there.'),
+	('Check failed', 'keepwatch_check_up', '1:', false,
+		'A remote check found its target down, by as many vantage points as its quorum asks for. The host page lists what each of them sees, and the events say why.');
 
 CREATE TABLE rule_contacts (
 	rule    int NOT NULL REFERENCES rules ON DELETE CASCADE,

@@ -19,6 +19,7 @@ type HostDetail struct {
 	Events      []Event           `json:"events"`
 	Filesystems []Filesystem      `json:"filesystems"`
 	Interfaces  []Interface       `json:"interfaces"`
+	Checks      []HostCheck       `json:"checks" doc:"remote checks that collectors make of it"`
 }
 
 // HostMetric is a metric that the host has.
@@ -69,6 +70,7 @@ func (a *API) getHost(ctx context.Context, in *hostPath) (*body[HostDetail], err
 	d.Facts = factsOf(series)
 	d.Filesystems = filesystemsOf(series)
 	d.Interfaces = interfacesOf(series)
+	d.Checks = checksOf(series, a.o.Stale)
 	if d.Alerts, err = a.alerts(ctx, db.UIAlertsParams{States: statesOf("open"), Cluster: in.Cluster, Host: in.Name, N: 200}); err != nil {
 		return nil, err
 	}
