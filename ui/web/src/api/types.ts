@@ -83,6 +83,16 @@ export type Host = {
 
 export type HostMetric = { name: string; unit: string; kind: string; series: number };
 
+export type CheckView = { vantage: string; up: boolean; seconds: number | null; time: string; fresh: boolean };
+
+export type HostCheck = {
+  name: string;
+  target: string;
+  state: "up" | "down" | "unknown";
+  quorum: number;
+  views: CheckView[];
+};
+
 export type HostDetail = {
   host: Host;
   facts: Labels & { uname?: string; boot_time?: string };
@@ -91,6 +101,7 @@ export type HostDetail = {
   events: Event[];
   filesystems: { mountpoint: string; device: string; size: number; used_ratio: number }[];
   interfaces: { device: string; up: boolean; speed: number | null }[];
+  checks: HostCheck[];
 };
 
 export type Metric = { name: string; unit: string; kind: string; hosts: number };

@@ -14,6 +14,7 @@ import { Empty, Loaded, Page, Section } from "../kit/Page";
 import { StaleMark, UpDown } from "../kit/state";
 import { ageSeconds, Ago, durationText, staleAfter } from "../kit/time";
 import { Charts } from "./Charts";
+import { Checks } from "./Checks";
 import { Explorer } from "./Explorer";
 import { Facts } from "./Facts";
 import { useMarks } from "./marks";
@@ -50,7 +51,7 @@ function Seen({ host }: { host: Host }) {
 
 function Detail({ detail }: { detail: HostDetail }) {
   const { t } = useTranslation();
-  const { host, alerts, events, metrics } = detail;
+  const { host, alerts, events, metrics, checks } = detail;
   const range = useRange();
   const marks = useMarks(host, range);
   const open = alerts.filter((alert) => alert.state !== "ok");
@@ -62,6 +63,7 @@ function Detail({ detail }: { detail: HostDetail }) {
         <p className="kw-well"><OkIcon /> {t("hosts.noAlerts")}</p>
       )}
       <Facts detail={detail} />
+      {checks.length > 0 && <Section title={t("hosts.checks")}><Checks cluster={host.cluster} checks={checks} /></Section>}
       <div className="kw-charts-bar">
         <h2>{t("hosts.charts")}</h2>
         <RangePicker range={range} />
