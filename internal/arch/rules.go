@@ -104,6 +104,8 @@ func pure() []Pure {
 		{"internal/batch", []string{"sync"}, codec}, // the pool of compressors
 		{"internal/acl", nil, decision},
 		{"internal/ganglia", nil, codec},
+		{"internal/report", nil, vocabulary},
+		{"internal/gmondconf", []string{"keepwatch/internal/conf"}, codec}, // conf's word that is nearest to a wrong one
 		{"collector/gmond", nil, codec},
 		{"collector/frame", nil, codec},
 		{"collector/holders", nil, decision},
