@@ -1,6 +1,8 @@
 package gmondsend
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -26,6 +28,17 @@ type Gmetric struct {
 	Title     string `json:"title,omitempty"`
 	Spoof     string `json:"spoof,omitempty"` // ip:name of the host that it is of
 	Heartbeat bool   `json:"heartbeat,omitempty"`
+}
+
+// ParseGmetric reads the JSON of a Gmetric. A key that is none is an error: this keepwatch is older than the command.
+func ParseGmetric(text []byte) (Gmetric, error) {
+	var g Gmetric
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&g); err != nil {
+		return g, fmt.Errorf("cannot read the metric: %w", err)
+	}
+	return g, nil
 }
 
 // strtod is all that C's strtod takes to its end.

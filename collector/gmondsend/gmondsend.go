@@ -4,7 +4,7 @@
 //
 // The rules, gmond's but where it says otherwise:
 //
-//   - A group is collected each Every, or once at the start.
+//   - A group is collected each Every, or until each of its metrics has a value once.
 //   - The whole group is sent when its time threshold has passed since it was last sent, when a collection found a
 //     value moved by its value threshold or more since the collection before (not since what was last sent), and when
 //     metadata of one of its metrics was never sent or is asked for.
@@ -17,6 +17,7 @@ package gmondsend
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"keepwatch/internal/conf"
@@ -124,7 +125,7 @@ func (s *Sender) Title(metric int) string { return s.metrics[metric].title }
 func (s *Sender) Collect(now time.Duration, dst []int) []int {
 	for i := range s.groups {
 		g := &s.groups[i]
-		if g.collected && (g.once || now < g.next) {
+		if g.collected && (now < g.next || g.once && s.complete(g)) {
 			continue
 		}
 		if !g.collected {
@@ -134,6 +135,11 @@ func (s *Sender) Collect(now time.Duration, dst []int) []int {
 		dst = append(dst, g.metrics...)
 	}
 	return dst
+}
+
+// complete says whether all metrics of a group have a value: a group of what is collected once is collected until then.
+func (s *Sender) complete(g *group) bool {
+	return !slices.ContainsFunc(g.metrics, func(i int) bool { return !s.metrics[i].known })
 }
 
 // Value is what a collection found.
