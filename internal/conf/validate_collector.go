@@ -22,7 +22,7 @@ func (k *checker) collector(c *Collector) {
 	k.number("collector.max_series", c.MaxSeries, 1, 10_000_000)
 	k.atLeast("collector.max_bytes", c.MaxBytes, 1<<20)
 	k.probes(&c.Probes)
-	k.checks(&c.Checks)
+	k.checks(c)
 	if c.Deaf && c.Mute {
 		k.add("collector.mute", "true, and collector.deaf too: want at most one, or there is nothing to do")
 	}

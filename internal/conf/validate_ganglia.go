@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -134,8 +135,22 @@ func (k *checker) expression(path, v string) {
 	}
 }
 
-func (k *checker) checks(c *Checks) {
+// maxChecks is also the bound of collector/share.
+const maxChecks = 1000
+
+func (k *checker) checks(all *Collector) {
+	c := &all.Checks
+	n := len(c.TCP) + len(c.SNMP)
+	if n > maxChecks {
+		k.add("collector.checks", "%d: want at most %d", n, maxChecks)
+	}
+	if n > 0 && all.Deaf {
+		k.add("collector.checks", "set, and collector.deaf too: who hears nobody cannot share them")
+	}
 	names, devices := make(map[string]string), make(map[string]string)
+	for i, p := range all.Probes.SNMP {
+		devices[cmp.Or(p.Host, p.Target)] = fmt.Sprintf("collector.probes.snmp[%d]", i)
+	}
 	for i := range c.TCP {
 		t, at := &c.TCP[i], fmt.Sprintf("collector.checks.tcp[%d]", i)
 		k.name(at+".name", t.Name)
