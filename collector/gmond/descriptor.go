@@ -3,6 +3,7 @@ package gmond
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"keepwatch/internal/ganglia"
@@ -44,7 +45,7 @@ type Descriptor struct {
 	Group       string // its GROUPs, joined by commas
 	knowledge   knowledge
 	special     special
-	class       class
+	class       ganglia.Class
 	kind        metric.Kind
 	unit        metric.Unit
 	base, orig  string          // sanitized name; the original where it differs
@@ -60,7 +61,7 @@ type Descriptor struct {
 }
 
 // infoName is the metric that tells what the metadata of another says.
-const infoName = Prefix + "metric_info"
+const infoName = ganglia.Prefix + "metric_info"
 
 // Info is the sample that publishes a descriptor: gmond_metric_info with the value 1 and what the metadata says in its
 // labels metric (the name under which the values come), title, desc, group, units and slope. The error is that of
@@ -72,8 +73,8 @@ func (d *Descriptor) Info(cluster, host string, at int64) (metric.Sample, error)
 		s, err = d.about.OfHost(host)
 	} else {
 		name := d.base
-		if d.class == textual {
-			name += infoSuffix
+		if d.class == ganglia.Textual {
+			name += ganglia.InfoSuffix
 		}
 		s, err = metric.NewSeries(cluster, host, infoName, []metric.Label{
 			{Name: "source", Value: "gmond"}, {Name: "metric", Value: name}, {Name: "gmond_name", Value: d.orig},
@@ -119,13 +120,13 @@ func isSelf(p *Packet, e Extra) bool {
 }
 
 func newDescriptor(k knowledge, name []byte, p *Packet, key string) (*Descriptor, error) {
-	base, err := sanitize(name)
+	base, err := ganglia.MetricName(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrMetric, err)
 	}
 	d := &Descriptor{Name: string(name), knowledge: k, base: base, kind: metric.Gauge, Slope: Unspecified, key: key}
-	if d.shown = d.Name; base[len(Prefix):] != d.Name {
-		d.shown, d.orig = string(appendClean(nil, name)), text(name, metric.MaxLabelValue)
+	if d.shown = d.Name; base[len(ganglia.Prefix):] != d.Name {
+		d.shown, d.orig = string(appendClean(nil, name)), ganglia.Text(name, metric.MaxLabelValue)
 	}
 	switch strings.ToLower(d.Name) {
 	case "heartbeat":
@@ -143,9 +144,8 @@ func newDescriptor(k knowledge, name []byte, p *Packet, key string) (*Descriptor
 }
 
 func (d *Descriptor) read(p *Packet) {
-	clean := func(b []byte) string { return cut(string(appendClean(nil, b)), maxText) }
 	d.Type, d.Units, d.Slope, d.TMax, d.DMax = clean(p.Type), clean(p.Units), p.Slope, p.TMax, p.DMax
-	d.unit, d.class = metric.Unit(text(p.Units, metric.MaxUnit)), classOf(p.Type)
+	d.unit, d.class = metric.Unit(ganglia.Text(p.Units, metric.MaxUnit)), ganglia.ClassOf(p.Type)
 	if p.Slope == Positive || p.Slope == Derivative {
 		d.kind = metric.Counter
 	}
@@ -165,9 +165,9 @@ func (d *Descriptor) read(p *Packet) {
 		x.Value = clean(e.Data)
 		switch x.Name {
 		case "TITLE":
-			d.Title = text(e.Data, metric.MaxLabelValue)
+			d.Title = ganglia.Text(e.Data, metric.MaxLabelValue)
 		case "DESC":
-			d.Desc = text(e.Data, metric.MaxLabelValue)
+			d.Desc = ganglia.Text(e.Data, metric.MaxLabelValue)
 		case "GROUP":
 			if len(groups) > 0 {
 				groups = append(groups, ',')
@@ -175,7 +175,7 @@ func (d *Descriptor) read(p *Packet) {
 			groups = append(groups, e.Data...)
 		}
 	}
-	d.Group = text(groups, metric.MaxLabelValue)
+	d.Group = ganglia.Text(groups, metric.MaxLabelValue)
 }
 
 // cost is about how many bytes a descriptor holds: its texts are there once more in its key.

@@ -3,6 +3,7 @@ package gmond
 import (
 	"fmt"
 
+	"keepwatch/internal/ganglia"
 	"keepwatch/metric"
 )
 
@@ -100,7 +101,7 @@ func (t *Table) keep(e *entry, p *Packet, now int64) error {
 			return err
 		}
 		if changed || ID(e.id) != ValueString {
-			n, ok := number(e.text.raw)
+			n, ok := ganglia.Number(e.text.raw)
 			if e.number, e.flags = n, e.flags&^numeric; ok {
 				e.flags |= numeric
 			}

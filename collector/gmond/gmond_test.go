@@ -338,32 +338,3 @@ func TestJoinAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations a value, want none", n)
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	names, data := payloads(f)
-	for _, n := range names {
-		f.Add(data[n])
-	}
-	f.Fuzz(func(t *testing.T, d []byte) {
-		var p Packet
-		if err := Decode(d, &p); err != nil {
-			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnknown) {
-				t.Fatalf("untyped error %v", err)
-			}
-			return
-		}
-		tab := newTable(t, 4, 4)
-		for _, q := range []*Packet{&p, meta(string(p.Host), string(p.Name), "string", Both), &p} {
-			q.Spoof = p.Spoof
-			_, err := tab.Add(q, src, 5)
-			for _, want := range []error{nil, ErrHost, ErrMetric, ErrValue, ErrTooManyHosts, ErrTooManyMetrics} {
-				if errors.Is(err, want) {
-					err = nil
-				}
-			}
-			if err != nil {
-				t.Fatalf("untyped error %v", err)
-			}
-		}
-	})
-}

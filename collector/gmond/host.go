@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"keepwatch/internal/ganglia"
 	"keepwatch/metric"
 )
 
@@ -96,7 +97,7 @@ func newSpeaker(spoofed []byte, from netip.Addr, now int64) speaker {
 	s := speaker{addr: from, heard: now}
 	switch {
 	case spoofed != nil:
-		s.text, s.addr = text(spoofed, metric.MaxHost), netip.Addr{}
+		s.text, s.addr = ganglia.Text(spoofed, metric.MaxHost), netip.Addr{}
 	case from.IsValid():
 		s.text = from.String()
 	}

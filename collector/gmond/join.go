@@ -3,6 +3,7 @@ package gmond
 import (
 	"fmt"
 
+	"keepwatch/internal/ganglia"
 	"keepwatch/metric"
 )
 
@@ -119,7 +120,7 @@ func (t *Table) join(e *entry, at int64, res *Result) error {
 	e.flags &^= pending
 	isText := ID(e.id) == ValueString
 	switch {
-	case e.desc.class == textual, isText && e.flags&numeric == 0 && e.desc.class == byMessage:
+	case e.desc.class == ganglia.Textual, isText && e.flags&numeric == 0 && e.desc.class == ganglia.ByValue:
 		return t.joinText(e, at, res)
 	case isText && e.flags&numeric == 0:
 		return fmt.Errorf("%w: %.40q of %s on %q is no number", ErrValue, e.text.raw, e.desc.base, e.host.name)
@@ -150,7 +151,7 @@ func (t *Table) joinText(e *entry, at int64, res *Result) error {
 	}
 	c := e.text
 	if e.series == nil || e.flags&isInfo == 0 || !c.same {
-		info := text(c.raw, metric.MaxLabelValue)
+		info := ganglia.Text(c.raw, metric.MaxLabelValue)
 		if info == "" {
 			return fmt.Errorf("%w: %s on %q is empty", ErrValue, e.desc.base, e.host.name)
 		}
@@ -201,7 +202,7 @@ func (t *Table) makeSeries(e *entry, info string) error {
 	labels := []metric.Label{{Name: "source", Value: "gmond"}, {Name: "gmond_name", Value: d.orig}, {Name: "value", Value: info}}
 	name, kind, unit := d.base, d.kind, d.unit
 	if info != "" {
-		name, kind, unit = d.base+infoSuffix, metric.State, metric.NoUnit
+		name, kind, unit = d.base+ganglia.InfoSuffix, metric.State, metric.NoUnit
 	}
 	s, err := metric.NewSeries(t.opt.Cluster, e.host.name, name, labels, unit, kind)
 	if err != nil {

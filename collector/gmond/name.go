@@ -3,18 +3,7 @@ package gmond
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
-
-	"keepwatch/metric"
-)
-
-// Prefix stands before every metric name that came in a gmond packet.
-const Prefix = "gmond_"
-
-const (
-	maxMetric  = metric.MaxName - len(Prefix) - len(infoSuffix)
-	infoSuffix = "_info"
 )
 
 // split cuts a spoofed "address:name". gmond does so at the first colon that is not the first byte and refuses an
@@ -39,39 +28,7 @@ func metricOf(p *Packet) []byte {
 	return p.Name
 }
 
-// sanitize makes a metric name of any text: what no metric name may hold becomes "_".
-func sanitize(name []byte) (string, error) {
-	if len(name) == 0 || len(name) > maxMetric {
-		return "", fmt.Errorf("%w: metric name of %d bytes, want 1 to %d", ErrMetric, len(name), maxMetric)
-	}
-	b := append(make([]byte, 0, len(Prefix)+len(name)), Prefix...)
-	for _, c := range name {
-		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			c = '_'
-		}
-		b = append(b, c)
-	}
-	return string(b), nil
-}
-
-// text makes clean UTF-8 of at most limit bytes: gmond's text is ISO 8859-1 where it is not UTF-8, control
-// characters become blanks, blanks around it go.
-func text(b []byte, limit int) string {
-	return strings.TrimSpace(cut(string(bytes.TrimSpace(appendClean(nil, b))), limit))
-}
-
-// cut shortens s to at most limit bytes at the end of a character.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
-
-// appendClean is text without the trimming.
+// appendClean appends b as UTF-8: gmond's text is ISO 8859-1 where it is not UTF-8, control characters become blanks.
 func appendClean(dst, b []byte) []byte {
 	ascii := true
 	for _, c := range b {
@@ -92,4 +49,17 @@ func appendClean(dst, b []byte) []byte {
 		dst, b = utf8.AppendRune(dst, r), b[n:]
 	}
 	return dst
+}
+
+// clean is appendClean of at most maxText bytes, no character in part.
+func clean(b []byte) string {
+	s := appendClean(nil, b)
+	if len(s) <= maxText {
+		return string(s)
+	}
+	n := maxText
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return string(s[:n])
 }

@@ -1,33 +1,9 @@
 package gmond
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 )
-
-// class is what a metadata type means for us.
-type class uint8
-
-const (
-	byMessage class = iota // a type that gmond does not know: the message decides
-	textual
-	integer
-	floating
-)
-
-// classOf reads a metadata type (libgmond.c; gmetad adds timestamp).
-func classOf(typ []byte) class {
-	switch string(typ) {
-	case "string":
-		return textual
-	case "int8", "uint8", "int16", "uint16", "int32", "uint32", "timestamp":
-		return integer
-	case "float", "double":
-		return floating
-	}
-	return byMessage
-}
 
 // maxDecimals bounds the precision to which a value is rounded; a format that asks for more leaves it as it is.
 const maxDecimals = 9
@@ -70,25 +46,6 @@ func roundFast(number float64, id ID, power float64) (float64, bool) {
 		return 0, false
 	}
 	return math.RoundToEven(product) / power, true
-}
-
-// number reads a number that came as text, as gmetric sends all of them. gmetric judges by strtod, so hexadecimal
-// passes; "nan" and "inf" pass there and are no numbers here.
-func number(s []byte) (float64, bool) {
-	s = bytes.TrimSpace(s)
-	if len(s) == 0 || len(s) > 64 || bytes.IndexByte(s, '_') >= 0 {
-		return 0, false
-	}
-	if bytes.HasPrefix(s, []byte("0x")) || bytes.HasPrefix(s, []byte("0X")) {
-		if v, err := strconv.ParseUint(string(s[2:]), 16, 64); err == nil {
-			return float64(v), true
-		}
-	}
-	v, err := strconv.ParseFloat(string(s), 64)
-	if err != nil || !finite(v) {
-		return 0, false
-	}
-	return v, true
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
