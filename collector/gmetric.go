@@ -50,6 +50,15 @@ func (c *Collector) Gmetric(m gmondsend.Gmetric) error {
 	return nil
 }
 
+// TakeGmetric is Gmetric of what the control socket was handed: a gmondsend.Gmetric as JSON.
+func (c *Collector) TakeGmetric(json []byte) error {
+	m, err := gmondsend.ParseGmetric(json)
+	if err != nil {
+		return err
+	}
+	return c.Gmetric(m)
+}
+
 // sampleOf makes the samples that a receiver makes of metadata and value: the value, and the info sample with title and
 // description. A heartbeat has none worth storing, it only says that a host lives.
 func sampleOf(cluster string, now time.Time, datagrams ...[]byte) (*batch.Batch, error) {

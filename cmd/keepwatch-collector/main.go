@@ -143,7 +143,7 @@ func (p *program) addControl(group *run.Group) error {
 	if err != nil {
 		return err
 	}
-	c := control.Controls{Status: p.status}
+	c := control.Controls{Status: p.status, Send: p.collector.TakeGmetric}
 	group.Add("control socket", func(ctx context.Context) error { return control.Serve(ctx, ln, c, p.log) })
 	return nil
 }

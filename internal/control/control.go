@@ -28,6 +28,7 @@ const Socket = "keepwatch.sock"
 type Controls struct {
 	Status   func() any                                                          // GET /status
 	Password func(ctx context.Context, user string) (password string, err error) // POST /password?user=; nil: no database here
+	Send     func(metric []byte) error                                           // POST /send, JSON; nil: no collector here
 	Local    http.Handler                                                        // everything else; may be nil
 }
 
@@ -50,6 +51,7 @@ func Serve(ctx context.Context, ln net.Listener, c Controls, log *slog.Logger) e
 			_, _ = io.WriteString(w, password) // the client is gone, then
 		})
 	}
+	mux.HandleFunc("POST /send", c.send)
 	if c.Local != nil {
 		mux.Handle("/", c.Local)
 	}
@@ -60,6 +62,26 @@ func Serve(ctx context.Context, ln net.Listener, c Controls, log *slog.Logger) e
 		return fmt.Errorf("cannot serve the control socket: %w", err)
 	}
 	return nil
+}
+
+// maxMetric bounds what one 'keepwatch send' hands over: a gmond packet holds less.
+const maxMetric = 64 << 10
+
+func (c *Controls) send(w http.ResponseWriter, r *http.Request) {
+	if c.Send == nil {
+		http.Error(w, "the keepwatch that answers on this data folder runs no collector: name the collector's folder with --data", http.StatusConflict)
+		return
+	}
+	metric, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMetric))
+	if err != nil {
+		http.Error(w, fmt.Sprintf("cannot read the metric: %v", err), http.StatusBadRequest)
+		return
+	}
+	if err := c.Send(metric); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // Listen binds a socket that only its owner may use. A socket file that a killed process left is replaced; one

@@ -1,0 +1,268 @@
+package collector
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keepwatch/collector/gmond"
+	"keepwatch/collector/gmondsend"
+	"keepwatch/internal/conf"
+	xml "keepwatch/internal/ganglia"
+	"keepwatch/internal/netnstest"
+	"keepwatch/probes/ganglia"
+)
+
+// recorder is the channels of a test.
+type recorder struct {
+	packets []gmond.Packet
+	texts   []string
+	err     error
+}
+
+func (r *recorder) Send(datagram []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	var p gmond.Packet
+	if err := gmond.Decode(slices.Clone(datagram), &p); err != nil {
+		return 0, err
+	}
+	r.packets = append(r.packets, p)
+	kind := ""
+	switch p.ID {
+	case gmond.Metadata:
+		kind = "M:"
+	case gmond.Request:
+		kind = "?:"
+	}
+	r.texts = append(r.texts, kind+string(p.Name))
+	return 1, nil
+}
+
+// take gives what was sent since the last time.
+func (r *recorder) take() string {
+	text := strings.Join(r.texts, " ")
+	r.texts, r.packets = nil, nil
+	return text
+}
+
+func sendingTo(groups ...conf.GmondGroup) conf.Gmond {
+	return conf.Gmond{Send: []conf.GmondSend{{To: "10.0.0.1:8649"}}, Metadata: time.Hour, Groups: groups}
+}
+
+func testSending(t *testing.T, cfg conf.Gmond) (*gmondSending, *recorder) {
+	t.Helper()
+	r := new(recorder)
+	s := &gmondSending{log: slog.New(slog.DiscardHandler), warned: new(throttle), host: "node1", started: time.Now(), ways: r}
+	plan, err := s.prepare(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.use(plan)
+	return s, r
+}
+
+func (s *gmondSending) at(second int) time.Time {
+	return s.started.Add(time.Duration(second) * time.Second)
+}
+
+func groupOf(every, threshold int, names ...string) conf.GmondGroup {
+	g := conf.GmondGroup{Every: time.Duration(every) * time.Second, Threshold: time.Duration(threshold) * time.Second}
+	for _, n := range names {
+		g.Metrics = append(g.Metrics, conf.GmondMetric{Name: n, ValueThreshold: -1})
+	}
+	return g
+}
+
+// Every packet of ours is, byte for byte, the one that a gmond 3.7.2 with its default configuration sent, but for the
+// value, which is put in its place.
+func TestPacketsAreThoseOfGmond(t *testing.T) {
+	s, _ := testSending(t, sendingTo())
+	compared := 0
+	for place, m := range s.plan.metrics {
+		metadata, err := payload(fmt.Sprintf("128-metadata_full-%s", m.Name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // not of the default configuration
+		}
+		value, err2 := payload(fmt.Sprintf("%d-%s-%s", messageOf(m.Type), map[gmond.ID]string{
+			gmond.ValueUshort: "value_ushort", gmond.ValueUint: "value_uint", gmond.ValueString: "value_string",
+			gmond.ValueFloat: "value_float", gmond.ValueDouble: "value_double",
+		}[messageOf(m.Type)], m.Name))
+		if err := errors.Join(err, err2); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+			continue
+		}
+		var v gmond.Packet
+		if err := gmond.Decode(value, &v); err != nil {
+			t.Fatal(err)
+		}
+		s.values[place] = ganglia.Value{Number: v.Number, Text: string(v.Text), OK: true}
+		p := s.packet(place)
+		gotM, err := gmond.AppendMetadata(nil, p)
+		gotV, err2 := gmond.AppendValue(nil, p)
+		if err := errors.Join(err, err2); err != nil || !bytes.Equal(gotM, metadata) || !bytes.Equal(gotV, value) {
+			t.Errorf("%s: %v\n got %q %q\nwant %q %q", m.Name, err, gotM, gotV, metadata, value)
+		}
+		compared++
+	}
+	if compared < 34 {
+		t.Errorf("%d metrics were compared, want the 34 of gmond's default configuration", compared)
+	}
+}
+
+func payload(name string) ([]byte, error) {
+	raw, err := os.ReadFile("gmond/testdata/payloads/" + name + ".hex")
+	if err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(strings.Split(string(raw), "\n")[1])
+}
+
+func TestStep(t *testing.T) {
+	cfg := sendingTo(groupOf(5, 20, "os_name", "cpu_num"), groupOf(60, 60, "gexec"))
+	s, r := testSending(t, cfg)
+	f := func(second int, want string, asked ...string) {
+		t.Helper()
+		if s.step(s.at(second), asked); r.take() != want {
+			t.Errorf("second %d: want %q", second, want)
+		}
+	}
+	f(0, "M:os_name os_name M:cpu_num cpu_num M:gexec gexec")
+	f(1, "")
+	f(5, "os_name M:cpu_num cpu_num", "cpu_num", "unknown")
+	f(24, "")
+	f(25, "os_name cpu_num")
+	r.err = errors.New("no way")
+	f(45, "")
+	r.err = nil
+	f(46, "os_name cpu_num")
+
+	again, err := s.prepare(cfg)
+	if err != nil || again != nil {
+		t.Errorf("the same configuration is prepared anew: %v, %v", again, err)
+	}
+	if _, err := s.prepare(sendingTo(conf.GmondGroup{Metrics: []conf.GmondMetric{{Match: "("}}})); err == nil {
+		t.Error("a broken expression is taken")
+	}
+	other := sendingTo(groupOf(5, 20, "location"))
+	other.Hostname, other.Location = "web", "1,2,3"
+	plan, err := s.prepare(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.use(plan)
+	s.step(s.at(47), nil)
+	if p := r.packets; len(p) != 2 || string(p[1].Host) != "web:web" || !p[1].Spoof || string(p[1].Text) != "1,2,3" || len(p[0].Extra) != 3 {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestMuteAsksAndSendsNothing(t *testing.T) {
+	s, r := testSending(t, sendingTo(groupOf(5, 20, "os_name")))
+	s.mute = true
+	if s.step(s.at(0), []string{"os_name"}); len(r.texts) > 0 {
+		t.Errorf("sent %q", r.texts)
+	}
+	s.ask("web", "load_one", netip.Addr{})
+	if p := r.packets; len(p) != 1 || p[0].ID != gmond.Request || string(p[0].Host) != "web" || string(p[0].Name) != "load_one" || p[0].Spoof {
+		t.Errorf("got %+v", p)
+	}
+	if c := (&Collector{gmondSending: s}); c.Gmetric(gmondsend.Gmetric{Name: "a", Type: "int8", Value: "1"}) != errMute {
+		t.Error("a muted collector takes a metric")
+	}
+}
+
+func TestComesBack(t *testing.T) {
+	local := func(a netip.Addr) bool { return a.IsLoopback() }
+	f := func(want bool, send conf.GmondSend, receive ...conf.GmondReceive) {
+		t.Helper()
+		if got := comesBack(&conf.Gmond{Send: []conf.GmondSend{{To: "name:8649"}, send}, Receive: receive}, local); got != want {
+			t.Errorf("%+v and %+v: got %v", send, receive, got)
+		}
+	}
+	group := conf.GmondReceive{Group: "239.2.11.71:8649"}
+	f(true, conf.GmondSend{Group: "239.2.11.71:8649"}, conf.GmondReceive{Listen: ":8649"}, group)
+	f(false, conf.GmondSend{Group: "239.2.11.71:8650"}, group)
+	f(false, conf.GmondSend{Group: "239.2.11.71:8649"}, conf.GmondReceive{Listen: ":8649"})
+	f(true, conf.GmondSend{To: "127.0.0.1:8649"}, conf.GmondReceive{Listen: ":8649"})
+	f(false, conf.GmondSend{To: "10.0.0.1:8649"}, conf.GmondReceive{Listen: ":8649"})
+	f(false, conf.GmondSend{To: "127.0.0.1:8649"}, conf.GmondReceive{Listen: ":8650"}, group)
+	f(false, conf.GmondSend{To: "127.0.0.1:8649"})
+}
+
+func TestRequestPort(t *testing.T) {
+	for want, receive := range map[uint16][]conf.GmondReceive{
+		8649: nil, 8700: {{Listen: "10.0.0.1:8700"}, {Group: "239.2.11.71:8649"}}, 8650: {{Group: "[ff02::1]:8650"}},
+	} {
+		if got := requestPort(&conf.Gmond{Receive: receive}); got != want {
+			t.Errorf("%+v: got %d", receive, got)
+		}
+	}
+}
+
+// Two collectors and a real network: the receiver, started with no idea of the sender's metrics, knows them all, asks
+// for what a stranger did not describe, and a change of groups takes effect without a restart.
+func TestOneSendsGmondPacketsToAnother(t *testing.T) {
+	segment := netnstest.New(t)
+	sender, receiver := segment.Node("sender", "10.99.0.1/24"), segment.Node("receiver", "10.99.0.2/24")
+	cfg := testConf(t)
+	cfg.Native.Group, cfg.Gmond.Receive = "", []conf.GmondReceive{{Listen: "10.99.0.2:8649", AcceptFrom: []string{"10.99.0.0/24"}, Buffer: 1 << 20}}
+	hears, _ := start(t, receiver, "hears", cfg)
+
+	cfg = testConf(t)
+	cfg.Native.Group, cfg.Gmond.Receive = "", nil
+	cfg.Gmond.Send = []conf.GmondSend{{To: "10.99.0.2:8649", TTL: 1}}
+	sends, _ := start(t, sender, "sends", cfg)
+	shown := func(c *Collector, name string) (metrics []string) {
+		var h xml.Host
+		if c.state.FillGmond(name, time.Now().UnixMilli(), &h) {
+			for _, m := range h.Metrics {
+				metrics = append(metrics, m.Name)
+			}
+		}
+		return metrics
+	}
+	netnstest.Await(t, "all metrics at both", func() error {
+		for _, c := range []*Collector{hears, sends} {
+			if n := len(shown(c, "sends")); n < 32 { // heartbeat and location are the host's own
+				return fmt.Errorf("%s shows %d", c.opt.Host, n)
+			}
+		}
+		return nil
+	})
+	if err := sends.Gmetric(gmondsend.Gmetric{Name: "jobs", Value: "17", Type: "uint32", Slope: "both", TMax: 60, Title: "Jobs"}); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Gmond.Groups = []conf.GmondGroup{groupOf(1, 5, "mtu")}
+	if err := sends.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	netnstest.Await(t, "what was sent by hand, and the new group", func() error {
+		if got := shown(hears, "sends"); !slices.Contains(got, "jobs") || !slices.Contains(got, "mtu") {
+			return fmt.Errorf("it shows %q", got)
+		}
+		return nil
+	})
+	if got := shown(sends, "sends"); !slices.Contains(got, "jobs") {
+		t.Errorf("the sender itself shows %q", got)
+	}
+	cfg.Gmond.Send = []conf.GmondSend{{To: "10.99.0.3:8649", TTL: 1}}
+	if err := sends.Reload(cfg); err == nil {
+		t.Error("another channel is taken without a restart")
+	}
+	if err := sends.Gmetric(gmondsend.Gmetric{Name: "jobs", Value: "nan", Type: "float"}); err == nil {
+		t.Error("no number is kept")
+	}
+	if err := sends.TakeGmetric([]byte(`{"colour":"red"}`)); err == nil {
+		t.Error("an unknown key is taken")
+	}
+}
