@@ -71,6 +71,7 @@ type sockets struct {
 	native []*listen.Receiver
 	gmond  []*gmondChannel
 	serve  net.Listener
+	xml    *xmlServer // opens its port when it runs; nil: none
 	sender *listen.Sender
 }
 
@@ -118,7 +119,7 @@ func (c *Collector) identify(keys *frame.Keyring) error {
 		return fmt.Errorf("collector.native: %w", err)
 	}
 	maxBytes := cfg.MaxBytes
-	if cfg.Serve.Listen == "" {
+	if cfg.Serve.Listen == "" || cfg.Deaf {
 		maxBytes = 0 // nobody can ask for it
 	}
 	c.state, err = state.New(state.Options{
@@ -138,6 +139,20 @@ func (c *Collector) identify(keys *frame.Keyring) error {
 }
 
 func (c *Collector) open(ctx context.Context) (err error) {
+	if !c.conf.Deaf {
+		if err := c.openEars(ctx); err != nil {
+			return err
+		}
+	}
+	if c.sockets.sender, err = openSender(ctx, &c.conf.Native); err != nil {
+		return fmt.Errorf("collector.native: %w", err)
+	}
+	c.gmondSending, err = c.openGmondSending(ctx)
+	return err
+}
+
+// openEars opens what a deaf collector does not have.
+func (c *Collector) openEars(ctx context.Context) (err error) {
 	receiver := func(to *[]*listen.Receiver, what string, r *listen.Receiver, err error) error {
 		if err != nil {
 			return fmt.Errorf("collector.%s: %w", what, err)
@@ -170,10 +185,9 @@ func (c *Collector) open(ctx context.Context) (err error) {
 			return fmt.Errorf("collector.serve.listen: %w", err)
 		}
 	}
-	if s.sender, err = openSender(ctx, &cfg.Native); err != nil {
-		return fmt.Errorf("collector.native: %w", err)
+	if cfg.Gmond.XML.Listen != "" {
+		s.xml, err = newXMLServer(cfg.Gmond, c.opt.Cluster, c.state, c.log)
 	}
-	c.gmondSending, err = c.openGmondSending(ctx)
 	return err
 }
 
@@ -221,6 +235,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	if c.sockets.serve != nil {
 		g.Go(func() error { return c.server.Run(ctx, c.sockets.serve) })
 	}
+	if c.sockets.xml != nil {
+		g.Go(func() error { return c.sockets.xml.Run(ctx) })
+	}
 	g.Go(func() error { return c.tick(ctx) })
 	g.Go(func() error { return c.runProbes(ctx) })
 	g.Go(func() error { return c.assure(ctx) })
@@ -242,9 +259,10 @@ func (c *Collector) tick(ctx context.Context) error {
 	}
 }
 
-// Reload puts another configuration in force: probes, interval, keys, host_dmax, who may send gmond packets, and which
-// metrics this host sends in them when and as whom. On an error, which names what is wrong, the old one stays in force whole. Sockets and bounds are set at start only: a change of
-// native, serve, the rest of gmond or max_… is such an error.
+// Reload puts another configuration in force: probes, interval, keys, host_dmax, who may send gmond packets and read
+// their XML, and which metrics this host sends in them when and as whom. On an error, which names what is wrong, the
+// old one stays in force whole. Sockets and bounds are set at start only: a change of deaf, mute, native, serve, the
+// rest of gmond or max_… is such an error.
 func (c *Collector) Reload(cfg conf.Collector) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -256,6 +274,10 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 		return err
 	}
 	accesses, err := parseAccesses(cfg.Gmond.Receive)
+	if err != nil {
+		return err
+	}
+	readers, err := parseReaders(cfg.Gmond.XML.AcceptFrom)
 	if err != nil {
 		return err
 	}
@@ -272,6 +294,9 @@ func (c *Collector) Reload(cfg conf.Collector) error {
 	}
 	for i, ch := range c.sockets.gmond {
 		ch.access.Store(accesses[i])
+	}
+	if c.sockets.xml != nil {
+		c.sockets.xml.access.Store(readers)
 	}
 	c.gmondSending.use(sending)
 	c.state.SetHostDmax(cfg.HostDmax)
@@ -300,6 +325,7 @@ func (c *Collector) fixed(cfg conf.Collector) error {
 		name string
 		a, b any
 	}{
+		{"deaf", old.Deaf, cfg.Deaf}, {"mute", old.Mute, cfg.Mute},
 		{"native", old.Native, cfg.Native}, {"gmond", old.Gmond, cfg.Gmond}, {"serve", old.Serve, cfg.Serve},
 		{"max_hosts", old.MaxHosts, cfg.MaxHosts}, {"max_series", old.MaxSeries, cfg.MaxSeries}, {"max_bytes", old.MaxBytes, cfg.MaxBytes},
 	} {

@@ -34,6 +34,7 @@ func testConf(t *testing.T) conf.Collector {
 	cfg := conf.Default().Collector
 	cfg.Interval = time.Second
 	cfg.Serve.Listen = "127.0.0.1:0"
+	cfg.Gmond.XML.Listen = "" // it is opened when the collector runs, which is outside of the test's namespaces
 	file := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(file, []byte(testKey), 0o600); err != nil {
 		t.Fatal(err)

@@ -55,9 +55,11 @@ func newXMLServer(cfg conf.Gmond, cluster string, source gmondSource, log *slog.
 		cluster: ganglia.Cluster{Name: cluster, Owner: orUnspecified(cfg.Owner), LatLong: orUnspecified(cfg.LatLong), URL: orUnspecified(cfg.URL)},
 		tags:    cfg.Tags, gzip: cfg.XML.Gzip, source: source, log: log, hidden: make(map[string]string),
 	}
-	if err := x.SetAccess(cfg.XML.AcceptFrom); err != nil {
+	readers, err := parseReaders(cfg.XML.AcceptFrom)
+	if err != nil {
 		return nil, err
 	}
+	x.access.Store(readers)
 	x.server = tcpserve.New(tcpserve.Options{
 		Name: "gmond_xml", Listen: cfg.XML.Listen, Access: x.access.Load, Clients: xmlClients, PerAddress: xmlPerAddress, Log: log,
 	})
@@ -72,14 +74,13 @@ func orUnspecified(s string) string {
 	return s
 }
 
-// SetAccess puts another accept_from in force for clients to come.
-func (x *xmlServer) SetAccess(acceptFrom []string) error {
+// parseReaders reads who may read the XML.
+func parseReaders(acceptFrom []string) (*acl.List, error) {
 	l, err := acl.Parse(acceptFrom)
 	if err != nil {
-		return fmt.Errorf("collector.gmond.xml.accept_from: %w", err)
+		return nil, fmt.Errorf("collector.gmond.xml.accept_from: %w", err)
 	}
-	x.access.Store(l)
-	return nil
+	return l, nil
 }
 
 // Run serves until ctx ends and returns nil.

@@ -136,9 +136,10 @@ func (s *gmondSending) use(p *gmondPlan) {
 	s.plan, s.values = p, make([]ganglia.Value, len(p.metrics))
 }
 
-// atStart is what of a gmond configuration takes effect at start only; the rest is prepare's and parseAccesses'.
+// atStart is what of a gmond configuration takes effect at start only; the rest is prepare's, parseAccesses' and the
+// XML server's.
 func atStart(g conf.Gmond) conf.Gmond {
-	g.Receive = withoutAccess(g.Receive)
+	g.Receive, g.XML.AcceptFrom = withoutAccess(g.Receive), nil
 	g.Metadata, g.Groups, g.Hostname, g.IP, g.Location = 0, nil, "", "", ""
 	return g
 }
