@@ -90,15 +90,18 @@ func BenchmarkGmond(b *testing.B) {
 	s, f := largeState(b, nil), newGmondFleet(b)
 	f.learn(b, s)
 	packets := 0
+	var cpu cpuTime
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
 		f.round()
 		b.StartTimer()
+		cpu.start(b)
 		f.hear(b, s, f.values)
+		cpu.stop(b)
 		packets += len(f.values)
 	}
-	report(b, packets, "packet")
+	cpu.report(b, packets, "packet")
 }
 
 // BenchmarkGmondHistory measures what a sample that came in a gmond packet takes of the history, and a host and a
