@@ -37,7 +37,7 @@ const (
 // Descriptor is what a metric's metadata says. All hosts whose metadata is the same share one, so it is not to be
 // changed.
 type Descriptor struct {
-	Name        string // as its sender wrote it, of any bytes; the other texts are clean UTF-8
+	Name        string // of any bytes; the other texts are clean UTF-8
 	Type, Units string
 	Slope       Slope
 	TMax, DMax  uint32 // seconds

@@ -17,15 +17,24 @@ func split(host []byte) (address, name []byte, err error) {
 	return nil, nil, fmt.Errorf("%w: spoofed host %.60q, want address:name", ErrHost, host)
 }
 
-// metricOf gives the metric's own name. A module's SPOOF_NAME travels as "shown:real" in spoofed packets; gmond
-// shows what stands before the colon.
-func metricOf(p *Packet) []byte {
-	if p.Spoof {
-		if i := bytes.IndexByte(p.Name, ':'); i > 0 {
-			return p.Name[:i]
+// metricOf gives the metric's own name as gmond has it. A module's SPOOF_NAME travels as "shown:real" in spoofed
+// packets, of which gmond shows what stands before the colon; in all others a colon becomes "_"
+// (sanitize_metric_name in gmond.c). What it gives holds until the next call.
+func (t *Table) metricOf(p *Packet) []byte {
+	i := bytes.IndexByte(p.Name, ':')
+	switch {
+	case i < 0 || i == 0 && p.Spoof:
+		return p.Name
+	case p.Spoof:
+		return p.Name[:i]
+	}
+	t.name = append(t.name[:0], p.Name...)
+	for ; i < len(t.name); i++ {
+		if t.name[i] == ':' {
+			t.name[i] = '_'
 		}
 	}
-	return p.Name
+	return t.name
 }
 
 // appendClean appends b as UTF-8: gmond's text is ISO 8859-1 where it is not UTF-8, control characters become blanks.

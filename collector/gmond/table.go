@@ -88,6 +88,7 @@ type Table struct {
 
 	scratch []byte // key of a descriptor
 	address []byte // text of a source address
+	name    []byte // of a metric, changed
 	printed []byte // values of one host
 	cuts    []int
 }
@@ -117,7 +118,7 @@ func NewTable(opt TableOptions) (*Table, error) {
 type Result struct {
 	Outcome Outcome
 	Host    string // its name; of Asked that in the request, which is no sign of life and may be any text or empty
-	Name    string // of the metric, as its sender wrote it
+	Name    string // of the metric, as its sender wrote it but for colons, which gmond changes
 	Address string // of the host: what a spoofed packet says, else the source's; the first of two that dispute it
 	Started int64  // of the host's gmond, epoch seconds, once a heartbeat told; else 0
 	Sample  metric.Sample
@@ -157,7 +158,7 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 		}
 		return h.hear(c, from, now, Alive), nil
 	}
-	name := metricOf(p)
+	name := t.metricOf(p)
 	hash := t.hash(c.name, name)
 	e := t.entries.find(hash, c.name, name)
 	if e == nil {

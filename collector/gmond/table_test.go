@@ -270,6 +270,25 @@ func TestLegacyPackets(t *testing.T) {
 	}
 }
 
+// Colons are treated as gmond treats them, so that its XML and ours name the same metrics.
+func TestColonsInNames(t *testing.T) {
+	for _, c := range []struct {
+		host, name, want string
+		spoof            bool
+	}{
+		{"a", "x:y:z", "x_y_z", false},
+		{"a", ":x", "_x", false},
+		{"1:a", "shown:real", "shown", true},
+		{"1:a", ":x", ":x", true},
+	} {
+		p := uintValue(c.host, c.name, 1)
+		p.Spoof = c.spoof
+		if res := add(t, newTable(t, 1, 1), p, src, 1); res.Name != c.want {
+			t.Errorf("%q spoof %v: got %q, want %q", c.name, c.spoof, res.Name, c.want)
+		}
+	}
+}
+
 func TestAgeing(t *testing.T) {
 	tab := newTable(t, 10, 10)
 	m := meta("a", "short", "uint32", Both)
