@@ -132,7 +132,7 @@ func (s *State) hearGmond(p *gmond.Packet, res *gmond.Result, from netip.Addr, a
 			return nil, err
 		}
 	}
-	value := res.Outcome != gmond.Learned
+	value := p.ID != gmond.Metadata
 	if value && !p.Spoof {
 		h.speaks = true
 	}

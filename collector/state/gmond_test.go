@@ -79,15 +79,19 @@ func TestGmondHostLivesByItsOwnPackets(t *testing.T) {
 		must(t, liar.value(at, "10.0.0.1:web1", "heartbeat", 1))
 		must(t, web.metadata(at, "web1", "load", "double"))
 		must(t, liar.request(at, "web1", "load"))
-		s.Tick(start.Add(at))
+		if web.metadata(at, "web1", "", "double") == nil {
+			t.Fatal("metadata without a name was taken")
+		}
 	}
-	wantEvents(t, s, joined)
+	s.Tick(start.Add(40 * time.Second))
+	wantEvents(t, s, joined, fmt.Sprintf("collector_dropped agg dropped-gmond_packets-metric_name-%d", start.UnixMilli()+40_000))
 	s.Tick(start.Add(41 * time.Second))
 	lost := fmt.Sprintf("host_lost web1 gmond-lost-%d", start.UnixMilli())
-	wantEvents(t, s, joined, lost)
+	told := append(events(t, s)[:2:2], lost)
+	wantEvents(t, s, told...)
 	must(t, web.value(50*time.Second, "web1", "load", 1))
 	s.Tick(start.Add(51 * time.Second))
-	wantEvents(t, s, joined, lost, fmt.Sprintf("%s-%d", joined, start.UnixMilli()+50_000))
+	wantEvents(t, s, append(told, fmt.Sprintf("%s-%d", joined, start.UnixMilli()+50_000))...)
 }
 
 // A host that others alone speak for, as gmetric --spoof does, lives by them.

@@ -70,18 +70,9 @@ type hosts struct {
 	v                   visit
 }
 
-// maxState bounds what is held of the series of native hosts, in bytes: max_hosts times max_series may be far more
-// than a machine has. gmond.Table has a bound of its own.
-const maxState = 1 << 30
-
-// What a host and a series take, in bytes, as BenchmarkNativeMemory measures it.
-const (
-	hostBytes   = 3000 // the Opener's window of its sender included
-	seriesBytes = 25
-)
-
-// bytes is about how much memory all takes when so many series come to it.
-func (hs *hosts) bytes(fresh int) int { return len(hs.m)*hostBytes + (hs.series+fresh)*seriesBytes }
+// maxAll bounds the series of all native hosts, 25 bytes each as BenchmarkNativeMemory measures them: max_hosts times
+// max_series may be far more than a machine has memory for. gmond.Table has a bound of its own.
+const maxAll = 40_000_000
 
 func newHosts(maxHosts, maxSeries int) *hosts {
 	return &hosts{m: make(map[string]*host), gmond: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}

@@ -41,7 +41,7 @@ var frameDrops = reasons("frames", []reason{
 	{word: "unknown_key", errs: []error{frame.ErrUnknownKey}, tell: "sealed with a key that this host lacks; give every host the same collector.keys"},
 	{word: "seal", errs: []error{frame.ErrSeal}, tell: "a seal that does not fit: changed, forged, or sealed with another key of the same id"},
 	{word: "replay", errs: []error{frame.ErrReplay}},
-	{word: "stale", errs: []error{frame.ErrStale}, tell: "out of date; set the clocks of both hosts, and give no two hosts one name"},
+	{word: "stale", errs: []error{frame.ErrStale}, tell: "of an earlier start of a host that has started anew; give no two hosts one name"},
 	{word: "too_many_senders", errs: []error{frame.ErrTooMany}, tell: "more senders than twice collector.max_hosts in 20 minutes"},
 	{word: "malformed", errs: []error{frame.ErrMalformed, batch.ErrMalformed}, tell: malformed},
 	{word: "too_many_hosts", errs: []error{ErrTooManyHosts}, tell: manyHosts},

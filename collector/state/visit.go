@@ -70,7 +70,7 @@ func (v *visit) Sample(s batch.Raw) (known bool, err error) {
 	if h.series.len()+h.fresh >= v.hs.maxSeries {
 		return false, fmt.Errorf("%w: %d of %q", ErrTooManySeries, h.series.len(), h.name)
 	}
-	if v.hs.bytes(len(v.fresh)) > maxState {
+	if v.hs.series+len(v.fresh) >= maxAll {
 		return false, fmt.Errorf("%w: %d series of %d hosts", ErrTooManyBytes, v.hs.series, len(v.hs.m))
 	}
 	h.fresh++
