@@ -253,6 +253,9 @@ func (a *app) addControl(group *run.Group, local http.Handler) error {
 	if a.db != nil {
 		c.Password = func(ctx context.Context, user string) (string, error) { return auth.ResetPassword(ctx, a.db, user) }
 	}
+	if a.collector != nil {
+		c.Send = a.collector.TakeGmetric
+	}
 	group.Add("control socket", func(ctx context.Context) error { return control.Serve(ctx, ln, c, a.log) })
 	return nil
 }

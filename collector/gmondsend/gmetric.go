@@ -26,8 +26,8 @@ type Gmetric struct {
 	Cluster   string `json:"cluster,omitempty"`
 	Desc      string `json:"desc,omitempty"`
 	Title     string `json:"title,omitempty"`
-	Spoof     string `json:"spoof,omitempty"` // ip:name of the host that it is of
-	Heartbeat bool   `json:"heartbeat,omitempty"`
+	Spoof     string `json:"spoof,omitempty"`     // ip:name of the host that it is of
+	Heartbeat bool   `json:"heartbeat,omitempty"` // Spoof lives; name, value, type, units, slope, tmax and dmax do not count
 }
 
 // ParseGmetric reads the JSON of a Gmetric. A key that is none is an error: this keepwatch is older than the command.
@@ -46,12 +46,16 @@ var strtod = regexp.MustCompile(`^[ \t\n\v\f\r]*[+-]?(?i:inf(inity)?|nan(\([0-9a
 	`0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(p[+-]?[0-9]+)?|([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)$`)
 
 // Check says what gmetric refuses too: a double quote, an unknown type, a number that is none, a spoof without colon.
-// Two more are refused: an empty name, and the empty text as a number, which gmetric sends and no receiver can use.
+// Three more are refused, which gmetric sends and no receiver can use: an empty name, the empty text as a number, and
+// a heartbeat without spoof, which it marks as spoofed all the same.
 func (g *Gmetric) Check() error {
 	if g.Spoof != "" && !strings.Contains(g.Spoof, ":") {
 		return fmt.Errorf("spoof %.60q: want address:name of the host, as 10.0.0.9:printer", g.Spoof)
 	}
-	if g.Spoof != "" && g.Heartbeat {
+	if g.Heartbeat && g.Spoof == "" {
+		return errors.New("a heartbeat without spoof: say whose it is, as 10.0.0.9:printer")
+	}
+	if g.Heartbeat {
 		return nil // its name, value and type are its own
 	}
 	if g.Name == "" {
@@ -81,10 +85,7 @@ func (g *Gmetric) Check() error {
 func (g *Gmetric) Datagrams(host, override string) (metadata, value []byte, err error) {
 	m := *g
 	if m.Heartbeat {
-		m.Name = "heartbeat"
-		if m.Spoof != "" {
-			m.Value, m.Type, m.Units, m.Slope, m.TMax, m.DMax = "0", "uint32", "", "zero", 0, 0
-		}
+		m.Name, m.Value, m.Type, m.Units, m.Slope, m.TMax, m.DMax = "heartbeat", "0", "uint32", "", "zero", 0, 0
 	}
 	spoof := m.Spoof
 	if spoof == "" {

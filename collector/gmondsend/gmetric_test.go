@@ -135,7 +135,7 @@ func TestCheck(t *testing.T) {
 	f(Gmetric{Name: "a", Type: "int8", Value: "1", Group: `"`, Title: `"`, Slope: "bogus"}, "")
 	f(Gmetric{Name: "a", Type: "int8", Value: "1", Spoof: "ghost"}, "address:name")
 	f(Gmetric{Spoof: "10.0.0.9:ghost", Heartbeat: true}, "")
-	f(Gmetric{Heartbeat: true}, "needs a name")
+	f(Gmetric{Name: "a", Type: "int8", Value: "1", Heartbeat: true}, "without spoof")
 }
 
 func TestDatagramsRefuse(t *testing.T) {
