@@ -140,3 +140,37 @@ func NewSeries(cluster, host string, m *Metric, info string) (*metric.Series, er
 	}
 	return metric.NewSeries(cluster, host, name, labels, unit, kind)
 }
+
+// NewInfoSeries names the series gmond_metric_info, whose value is 1 and whose labels say what else is known of a
+// metric: metric (the name of its own series), title, desc, group, units and slope.
+func NewInfoSeries(cluster, host string, m *Metric) (*metric.Series, error) {
+	name, err := MetricName(m.Name)
+	if err != nil {
+		return nil, err
+	}
+	labels := []metric.Label{{Name: "source", Value: "gmond"}}
+	if name[len(Prefix):] != m.Name {
+		labels = append(labels, metric.Label{Name: "gmond_name", Value: Text(m.Name, metric.MaxLabelValue)})
+	}
+	if ClassOf(m.Type) == Textual {
+		name += InfoSuffix
+	}
+	var title, desc string
+	var groups []string
+	for _, e := range m.Extra {
+		switch e.Name {
+		case "TITLE":
+			title = e.Value
+		case "DESC":
+			desc = e.Value
+		case "GROUP":
+			groups = append(groups, e.Value)
+		}
+	}
+	for _, l := range [][2]string{
+		{"metric", name}, {"title", title}, {"desc", desc}, {"group", strings.Join(groups, ",")}, {"units", m.Units}, {"slope", m.Slope},
+	} {
+		labels = append(labels, metric.Label{Name: l[0], Value: Text(l[1], metric.MaxLabelValue)})
+	}
+	return metric.NewSeries(cluster, host, Prefix+"metric"+InfoSuffix, labels, metric.NoUnit, metric.State)
+}

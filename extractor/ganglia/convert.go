@@ -1,0 +1,292 @@
+package ganglia
+
+import (
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"keepwatch/internal/batch"
+	tree "keepwatch/internal/ganglia"
+	"keepwatch/metric"
+)
+
+const (
+	hostUpMetric = "keepwatch_host_up"
+	batchSamples = 10_000
+
+	sweepEvery = 3600 // s: what was not told since the last sweep is forgotten
+	infoEvery  = 3600 // s: what is known of a metric is told again
+	maxMade    = 1000 // series that the texts of one host may make between two sweeps
+
+	stale      = 2 * 3600 // s: a value that is older when it is first seen is none of ours
+	clockSlack = 2        // s that clocks may differ: TN and LOCALTIME are whole seconds
+	clockStep  = 60       // s by which a clock goes back when it was set, and not when packets crossed
+)
+
+var (
+	samplesTotal   = metrics.GetOrCreateCounter(`keepwatch_ganglia_samples_total`)
+	valuesEmpty    = metrics.GetOrCreateCounter(`keepwatch_ganglia_values_dropped_total{reason="empty"}`)
+	valuesNoNumber = metrics.GetOrCreateCounter(`keepwatch_ganglia_values_dropped_total{reason="not_a_number"}`)
+	valuesUnfit    = metrics.GetOrCreateCounter(`keepwatch_ganglia_values_dropped_total{reason="unfit_name"}`)
+	valuesTooMany  = metrics.GetOrCreateCounter(`keepwatch_ganglia_values_dropped_total{reason="too_many_series"}`)
+)
+
+// converter makes samples of a cluster's tree: of each value one, at the time at which its host sent it. The tree
+// says the same value again at each poll until there is a newer one; a value is new when its time is.
+type converter struct {
+	mu      sync.Mutex
+	cluster string
+	hosts   map[string]*host
+	offset  int64 // s to add to the source's clock
+	swept   int64
+
+	now  int64 // s, of the present take
+	out  batch.Batch
+	sink func(*batch.Batch) error
+}
+
+type host struct {
+	metrics map[string]*last
+	up      *metric.Series
+	clock   int64 // of who told of it, s
+	seen    int64
+	made    int
+}
+
+// last is the newest value of a metric.
+type last struct {
+	at                int64 // s, by the source's clock
+	value             string
+	typ, units, slope string
+	series, info      *metric.Series
+	text              string // label value of a textual series
+	told, seen        int64  // s
+}
+
+func newConverter(cluster string) *converter {
+	return &converter{cluster: cluster, hosts: make(map[string]*host)}
+}
+
+// take hands the new values of a cluster to sink, in batches. The error is the sink's.
+func (c *converter) take(t *tree.Cluster, now time.Time, sink func(*batch.Batch) error, log *slog.Logger) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.sink = now.Unix(), sink
+	c.setClock(t, log)
+	for _, i := range newest(t.Hosts) {
+		if err := c.host(&t.Hosts[i], clockOf(&t.Hosts[i], t)); err != nil {
+			return err
+		}
+	}
+	c.sweep()
+	return c.flush()
+}
+
+// newest picks, of hosts of one name, the one that was heard last.
+func newest(hosts []tree.Host) (picked []int) {
+	at := make(map[string]int, len(hosts))
+	for i := range hosts {
+		name := hosts[i].Name
+		if k, twice := at[name]; !twice {
+			at[name] = len(picked)
+			picked = append(picked, i)
+		} else if hosts[i].TN < hosts[picked[k]].TN {
+			picked[k] = i
+		}
+	}
+	return picked
+}
+
+// clockOf is what time it is for the gmond that heard a host: a gmetad in between makes TN grow, REPORTED stays.
+func clockOf(h *tree.Host, t *tree.Cluster) int64 {
+	if h.Reported > 0 {
+		return h.Reported + int64(h.TN)
+	}
+	return t.LocalTime
+}
+
+// setClock compares the source's clock with ours. A small difference is none, and one that is known stays as it is,
+// so that a value has the same time at each poll.
+func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
+	clock := t.LocalTime
+	for i := range t.Hosts {
+		clock = max(clock, clockOf(&t.Hosts[i], t))
+	}
+	offset := c.now - clock
+	if near(offset, c.offset) {
+		return
+	}
+	if near(offset, 0) {
+		offset = 0
+	}
+	c.offset = offset
+	if offset != 0 {
+		log.Warn("the clock of the source is not ours; its times are corrected. Set its clock by NTP", "cluster", c.cluster, "behind_seconds", offset)
+	}
+}
+
+func near(a, b int64) bool { return a-b >= -clockSlack && a-b <= clockSlack }
+
+func (c *converter) host(h *tree.Host, clock int64) error {
+	name := tree.Text(h.Name, metric.MaxHost)
+	s := c.hosts[name]
+	if s == nil {
+		up, err := metric.NewSeries(c.cluster, name, hostUpMetric, nil, metric.NoUnit, metric.State)
+		if err != nil {
+			valuesUnfit.Inc()
+			return nil
+		}
+		s = &host{metrics: make(map[string]*last, len(h.Metrics)), up: up}
+		c.hosts[name] = s
+	}
+	if clock < s.clock-clockStep {
+		for _, l := range s.metrics {
+			l.at = 0
+		}
+	}
+	s.clock, s.seen = clock, c.now
+	alive := 0.0
+	if h.Up() {
+		alive = 1
+	}
+	c.add(s.up, c.now*1000, alive)
+	for i := range h.Metrics {
+		if err := c.metric(name, s, &h.Metrics[i], clock); err != nil {
+			return err
+		}
+	}
+	for _, m := range attributes(h, clock) {
+		if err := c.metric(name, s, &m, clock); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attributes are the metrics that gmond tells as attributes of a host: heartbeat, whose value is when its gmond
+// started, and location. A heartbeat sent as text shows as a number that is no time.
+func attributes(h *tree.Host, clock int64) (out []tree.Metric) {
+	const earliest = 1_000_000_000
+	if h.Started >= earliest && h.Started <= clock+clockStep {
+		out = append(out, tree.Metric{Name: "heartbeat", Value: strconv.FormatInt(h.Started, 10), Type: "uint32", Slope: "unspecified", TN: h.TN})
+	}
+	if h.Location != "" && h.Location != "unspecified" {
+		out = append(out, tree.Metric{Name: "location", Value: h.Location, Type: "string", Slope: "zero", TN: h.TN})
+	}
+	return out
+}
+
+// metric adds the sample of a metric if its value is new.
+func (c *converter) metric(hostName string, h *host, m *tree.Metric, clock int64) error {
+	l := h.metrics[m.Name]
+	if l == nil {
+		l = &last{}
+		h.metrics[m.Name] = l
+	}
+	l.seen = c.now
+	at := clock - int64(m.TN)
+	if l.at == 0 && int64(m.TN) > stale {
+		l.at, l.value = at, m.Value
+	}
+	if at <= l.at || at == l.at+1 && m.Value == l.value {
+		return nil
+	}
+	l.at, l.value = at, m.Value
+	v, text, ok := value(m)
+	if !ok || !c.name(hostName, h, m, l, text) {
+		return nil
+	}
+	c.add(l.series, (at+c.offset)*1000, v)
+	if l.info != nil && c.now-l.told >= infoEvery {
+		l.told = c.now
+		c.add(l.info, c.now*1000, 1)
+	}
+	if len(c.out.Samples) >= batchSamples {
+		return c.flush()
+	}
+	return nil
+}
+
+// value reads a VAL by its TYPE. Text gives 1 and itself.
+func value(m *tree.Metric) (v float64, text string, ok bool) {
+	class := tree.ClassOf(m.Type)
+	if class != tree.Textual {
+		if v, ok = tree.Number(m.Value); ok {
+			return v, "", true
+		}
+	}
+	text = tree.Text(m.Value, metric.MaxLabelValue)
+	switch {
+	case text == "":
+		valuesEmpty.Inc()
+	case class == tree.Textual || class == tree.ByValue:
+		return 1, text, true
+	default:
+		valuesNoNumber.Inc()
+	}
+	return 0, "", false
+}
+
+// name sees to it that the series of l are those of m.
+func (c *converter) name(hostName string, h *host, m *tree.Metric, l *last, text string) bool {
+	described := l.typ == m.Type && l.units == m.Units && l.slope == m.Slope
+	if l.series != nil && described && l.text == text {
+		return true
+	}
+	if l.series != nil {
+		if h.made++; h.made > maxMade {
+			valuesTooMany.Inc()
+			return false
+		}
+	}
+	s, err := tree.NewSeries(c.cluster, hostName, m, text)
+	if err != nil {
+		valuesUnfit.Inc()
+		return false
+	}
+	l.series, l.text = s, text
+	if !described || l.info == nil {
+		l.typ, l.units, l.slope, l.told = m.Type, m.Units, m.Slope, 0
+		if l.info, err = tree.NewInfoSeries(c.cluster, hostName, m); err != nil {
+			valuesUnfit.Inc()
+		}
+	}
+	return true
+}
+
+func (c *converter) add(s *metric.Series, at int64, v float64) {
+	c.out.Samples = append(c.out.Samples, metric.Sample{Series: s, Time: at, Value: v})
+}
+
+func (c *converter) flush() error {
+	if len(c.out.Samples) == 0 {
+		return nil
+	}
+	samplesTotal.Add(len(c.out.Samples))
+	err := c.sink(&c.out)
+	c.out.Reset()
+	return err
+}
+
+// sweep forgets hosts and metrics that were not told for an hour.
+func (c *converter) sweep() {
+	if c.now-c.swept < sweepEvery {
+		return
+	}
+	c.swept = c.now
+	for name, h := range c.hosts {
+		if c.now-h.seen > sweepEvery {
+			delete(c.hosts, name)
+			continue
+		}
+		h.made = 0
+		for m, l := range h.metrics {
+			if c.now-l.seen > sweepEvery {
+				delete(h.metrics, m)
+			}
+		}
+	}
+}

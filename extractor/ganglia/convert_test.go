@@ -1,0 +1,223 @@
+package ganglia
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keepwatch/internal/batch"
+	tree "keepwatch/internal/ganglia"
+	"keepwatch/metric"
+)
+
+var noon = time.Unix(1_795_000_000, 0)
+
+// taken lists the samples of one take, without host_up, as "name time value", times relative to noon.
+func taken(t *testing.T, c *converter, cl *tree.Cluster, now time.Time) []string {
+	t.Helper()
+	var out []string
+	err := c.take(cl, now, func(b *batch.Batch) error {
+		for _, s := range b.Samples {
+			if s.Series.Name == hostUpMetric || strings.HasPrefix(s.Series.Name, "gmond_metric_info") {
+				continue
+			}
+			name := strings.Replace(s.Series.String(), `cluster="lab",host="a",`, "", 1)
+			out = append(out, fmt.Sprintf("%s %d %v", name, s.Time/1000-noon.Unix(), s.Value))
+		}
+		return nil
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func one(clock time.Time, m ...tree.Metric) *tree.Cluster {
+	return &tree.Cluster{Name: "lab", LocalTime: clock.Unix(), Hosts: []tree.Host{{Name: "a", Reported: clock.Unix() - 3, TN: 3, TMax: 20, Metrics: m}}}
+}
+
+func load(value string, tn uint32) tree.Metric {
+	return tree.Metric{Name: "load_one", Value: value, Type: "float", Slope: "both", TN: tn, TMax: 70}
+}
+
+// A value counts once, at the time at which it came, however often and by however unlike a rounding it is told.
+func TestOnlyNewValues(t *testing.T) {
+	c := newConverter("lab")
+	for _, step := range []struct {
+		at   int64
+		m    tree.Metric
+		want string
+	}{
+		{0, load("1", 5), `[gmond_load_one{source="gmond"} -5 1]`},
+		{15, load("1", 20), `[]`},
+		{30, load("1", 34), `[]`}, // the second of rounding
+		{45, load("1", 10), `[gmond_load_one{source="gmond"} 35 1]`},
+		{46, load("2", 10), `[gmond_load_one{source="gmond"} 36 2]`},
+		{60, load("3", 30), `[]`}, // older than what was had
+	} {
+		now := noon.Add(time.Duration(step.at) * time.Second)
+		if got := fmt.Sprint(taken(t, c, one(now, step.m), now)); got != step.want {
+			t.Errorf("at %d: got %s, want %s", step.at, got, step.want)
+		}
+	}
+}
+
+func TestSamplesOfMetrics(t *testing.T) {
+	m := func(name, value, typ, slope string) tree.Metric {
+		return tree.Metric{Name: name, Value: value, Type: typ, Slope: slope, Units: "KB"}
+	}
+	cl := one(noon,
+		m("mem", "12.5", "float", "both"), m("os name", "Linux", "string", "zero"), m("hits", "7", "uint32", "positive"), m("empty", "", "float", "both"),
+		m("nan", "nan", "float", "both"), m("words", "ok", "uint8", "both"), m("odd", "5", "thing", "both"), m("oddword", "up", "thing", "both"),
+		tree.Metric{Name: "ancient", Value: "1", Type: "float", TN: 8000}, m("", "1", "float", "both"),
+	)
+	cl.Hosts[0].Started, cl.Hosts[0].Location = noon.Unix()-100, "1,2,3"
+	want := []string{
+		fmt.Sprintf(`gmond_heartbeat{source="gmond"} -3 %v`, float64(noon.Unix()-100)),
+		`gmond_hits{source="gmond"} 0 7`,
+		`gmond_location_info{source="gmond",value="1,2,3"} -3 1`,
+		`gmond_mem{source="gmond"} 0 12.5`,
+		`gmond_odd{source="gmond"} 0 5`,
+		`gmond_oddword_info{source="gmond",value="up"} 0 1`,
+		`gmond_os_name_info{gmond_name="os name",source="gmond",value="Linux"} 0 1`,
+	}
+	slices.Sort(want)
+	if got := taken(t, newConverter("lab"), cl, noon); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A source whose clock is an hour behind gives samples of our time, and says so once.
+func TestWrongClockIsCorrected(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	c := newConverter("lab")
+	for i := range int64(4) {
+		now := noon.Add(time.Duration(15*i+i%2) * time.Second) // a second of jitter
+		var at []int64
+		err := c.take(one(noon.Add(time.Duration(15*i-3600)*time.Second), load("1", 1)), now, func(b *batch.Batch) error {
+			for _, s := range b.Samples {
+				if s.Series.Name == "gmond_load_one" {
+					at = append(at, s.Time/1000-noon.Unix())
+				}
+			}
+			return nil
+		}, logger)
+		if err != nil || len(at) != 1 || at[0] != 15*i-1 {
+			t.Errorf("poll %d: at %v, %v", i, at, err)
+		}
+	}
+	if n := strings.Count(log.String(), "the clock of the source is not ours"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+}
+
+// A source whose clock is set back goes on giving samples.
+func TestClockSetBack(t *testing.T) {
+	c := newConverter("lab")
+	taken(t, c, one(noon, load("1", 0)), noon)
+	now := noon.Add(15 * time.Second)
+	if got := taken(t, c, one(noon.Add(-time.Hour), load("2", 0)), now); len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestHostUpByGmetadsRule(t *testing.T) {
+	for tn, want := range map[uint32]float64{79: 1, 80: 0} {
+		cl := one(noon)
+		cl.Hosts[0].TN, cl.Hosts[0].Reported = tn, noon.Unix()-int64(tn)
+		cl.Hosts = append(cl.Hosts, tree.Host{Name: "a", TN: 500, TMax: 20, Reported: noon.Unix() - 500}) // the same name at an old address
+		var got []float64
+		err := newConverter("lab").take(cl, noon, func(b *batch.Batch) error {
+			for _, s := range b.Samples {
+				if s.Series.Name == hostUpMetric && s.Series.Host == "a" && s.Time == noon.UnixMilli() {
+					got = append(got, s.Value)
+				}
+			}
+			return nil
+		}, slog.New(slog.DiscardHandler))
+		if err != nil || !slices.Equal(got, []float64{want}) {
+			t.Errorf("TN %d: got %v, want %v", tn, got, want)
+		}
+	}
+}
+
+// A text that never repeats makes no more than a bounded number of series.
+func TestTextsAreBounded(t *testing.T) {
+	c, n := newConverter("lab"), 0
+	for i := range 3 * maxMade {
+		now := noon.Add(time.Duration(i) * time.Second)
+		n += len(taken(t, c, one(now, tree.Metric{Name: "who", Value: fmt.Sprint("user ", i), Type: "string"}), now))
+	}
+	if n < maxMade || n > maxMade+1 {
+		t.Errorf("%d samples, want about %d", n, maxMade)
+	}
+}
+
+// What a real gmond told becomes samples with the metadata beside them.
+func TestSamplesOfTheCapture(t *testing.T) {
+	f, err := os.Open(filepath.Join("..", "..", "internal", "ganglia", "testdata", "gmond-8649-1.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	doc, _, err := tree.ReadDocument(f, tree.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]metric.Sample)
+	err = newConverter("lab").take(doc.Cluster, time.Unix(doc.Cluster.LocalTime, 0), func(b *batch.Batch) error {
+		for _, s := range b.Samples {
+			got[s.Series.Host+" "+s.Series.Name+s.Series.Label("metric")] = s
+		}
+		return nil
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := got["node3 gmond_load_one"]; s.Value != 0.77 || s.Time != 1795210537_000 || s.Series.Kind != metric.Gauge {
+		t.Errorf("load_one: %+v", s)
+	}
+	if s := got["node3 gmond_mem_shared"]; s.Series == nil || s.Series.Unit != "KB" {
+		t.Errorf("mem_shared: %+v", s)
+	}
+	if s := got["node3 gmond_machine_type_info"]; s.Series == nil || s.Series.Label("value") != "x86_64" || s.Series.Kind != metric.State {
+		t.Errorf("machine_type: %+v", s)
+	}
+	if s := got["node3 gmond_metric_infogmond_load_one"]; s.Series == nil || s.Series.Label("title") != "One Minute Load Average" || s.Series.Label("group") != "load" {
+		t.Errorf("metadata of load_one: %+v", s)
+	}
+	if s := got["ghost1 gmond_heartbeat"]; s.Series != nil && s.Value != 1533125184 {
+		t.Errorf("heartbeat of ghost1: %+v", s)
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	cl := &tree.Cluster{Name: "lab"}
+	for i := range 1000 {
+		h := tree.Host{Name: fmt.Sprintf("h%d", i), TMax: 20}
+		for j := range 30 {
+			h.Metrics = append(h.Metrics, tree.Metric{Name: fmt.Sprintf("metric_%d", j), Value: "1.5", Type: "float", Slope: "both"})
+		}
+		cl.Hosts = append(cl.Hosts, h)
+	}
+	c, now := newConverter("lab"), noon
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(15 * time.Second)
+		for i := range cl.Hosts {
+			cl.Hosts[i].Reported = now.Unix()
+		}
+		if err := c.take(cl, now, func(*batch.Batch) error { return nil }, slog.New(slog.DiscardHandler)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/30_000, "ns/metric")
+}
