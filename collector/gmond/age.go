@@ -52,4 +52,9 @@ func (t *Table) sweepMetrics(h *host, now, silent int64) {
 }
 
 // seen is when the last value or metadata of e came, ms.
-func (e *entry) seen() int64 { return max(e.valued, int64(max(e.metaAt, e.since))*second) }
+func (e *entry) seen() int64 {
+	if e.desc.knowledge == told {
+		return max(e.valued, int64(e.meta)*second)
+	}
+	return max(e.valued, int64(e.first)*second)
+}

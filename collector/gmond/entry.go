@@ -7,7 +7,8 @@ import (
 	"keepwatch/metric"
 )
 
-// entry is one metric of one host. There are hundreds of thousands: its fields are ordered to leave no gaps.
+// entry is one metric of one host. There are hundreds of thousands: each is one line of the processor's cache, and two
+// of its times have a second meaning before its metadata is told.
 type entry struct {
 	host    *host
 	desc    *Descriptor
@@ -15,10 +16,8 @@ type entry struct {
 	text    *content // of a value that came as text
 	number  float64
 	valued  int64  // ms since the epoch at which the value came
-	since   uint32 // s since the epoch, of its first packet
-	metaAt  uint32 // s since the epoch, of its last metadata; 0: none
-	askAt   uint32 // s since the epoch before which its metadata is not asked for
-	saidAt  uint32 // s since the epoch at which its metadata was last published; 0: never
+	first   uint32 // s since the epoch, of its first packet; once told: when its metadata was last published, 0: never
+	meta    uint32 // s since the epoch before which its metadata is not asked for; once told: of its last metadata
 	id      uint8  // ID of the value; 0: none has come
 	verb    verb   // of the value's format
 	decimal uint8  // of the verb fixed
@@ -52,7 +51,7 @@ const inferredTMax = 60
 // Estimates of bytes held: an entry, its slot in an index that is half full and its place in its host, its series with
 // a key; a text, with the series that is often its own.
 const (
-	entryCost   = 72 + 16 + 8 + 112 + 40
+	entryCost   = 64 + 16 + 8 + 112 + 40
 	contentCost = 64 + 160
 )
 
@@ -69,7 +68,7 @@ func (t *Table) newEntry(h *host, hash uint32, name []byte, now int64) (*entry, 
 	if err != nil {
 		return nil, err
 	}
-	fresh := entry{host: h, desc: d, since: seconds(now)}
+	fresh := entry{host: h, desc: d, first: seconds(now)}
 	if err := t.charge(fresh.cost()); err != nil {
 		t.drop(d)
 		return nil, err

@@ -46,6 +46,9 @@ func (t *Table) describe(e *entry, name []byte, p *Packet, now int64, res *Resul
 		return err
 	}
 	t.drop(before)
+	if before.knowledge != told {
+		e.first = 0
+	}
 	if d != before {
 		e.desc, e.asks = d, 0
 		if !d.alike(before) {
@@ -53,20 +56,20 @@ func (t *Table) describe(e *entry, name []byte, p *Packet, now int64, res *Resul
 			res.Retyped = before.knowledge == told
 		}
 	}
-	e.metaAt = seconds(now)
+	e.meta = seconds(now)
 	if e.due(now) {
 		res.Descr = d
 	}
 	return nil
 }
 
-// due reports, once an hour, that the metadata of e is to be published.
+// due reports, once an hour, that the metadata of e, which is told, is to be published.
 func (e *entry) due(now int64) bool {
 	s := seconds(now)
-	if e.saidAt != 0 && s < e.saidAt+hour/second {
+	if e.first != 0 && s < e.first+hour/second {
 		return false
 	}
-	e.saidAt = max(s, 1)
+	e.first = max(s, 1)
 	return true
 }
 
@@ -74,7 +77,7 @@ func (e *entry) due(now int64) bool {
 // Metadata that never comes is no fault: gmetric sends it once, a deaf gmond never hears that it is wanted.
 func (t *Table) infer(e *entry, name []byte, p *Packet, now int64, res *Result) error {
 	res.Ask = t.ask(e, now)
-	if e.desc.knowledge == unknown && seconds(now) < e.since+inferAfter {
+	if e.desc.knowledge == unknown && seconds(now) < e.first+inferAfter {
 		e.flags |= pending
 		res.Outcome = Waiting
 		return nil
@@ -94,9 +97,10 @@ const (
 	askLast  = 600 // s
 )
 
+// ask reports whether the metadata of e, which is not told, should be asked for now.
 func (t *Table) ask(e *entry, now int64) bool {
 	s := seconds(now)
-	if s < e.askAt {
+	if s < e.meta {
 		return false
 	}
 	if int64(s) != t.askedSecond {
@@ -111,7 +115,7 @@ func (t *Table) ask(e *entry, now int64) bool {
 		wait = w
 		e.asks++
 	}
-	e.askAt = s + wait
+	e.meta = s + wait
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -508,6 +509,12 @@ func checkTold(t interface{ Fatalf(string, ...any) }, h *ganglia.Host) {
 		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 			t.Fatalf("unclean text %q", s)
 		}
+	}
+}
+
+func TestEntryIsOneCacheLine(t *testing.T) {
+	if n := reflect.TypeFor[entry]().Size(); n != 64 {
+		t.Errorf("an entry has %d bytes, want 64", n)
 	}
 }
 

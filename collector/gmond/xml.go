@@ -47,7 +47,7 @@ func (t *Table) Fill(name string, now int64, dst *ganglia.Host) bool {
 	t.printed, t.cuts = t.printed[:0], t.cuts[:0]
 	for _, n := range h.metrics {
 		e := t.entries.at(n)
-		if e.id == 0 || e.desc.knowledge == unknown && seconds(now) < e.since+inferAfter {
+		if e.id == 0 || e.desc.knowledge == unknown && seconds(now) < e.first+inferAfter {
 			continue
 		}
 		switch e.desc.special {
