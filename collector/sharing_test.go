@@ -139,6 +139,8 @@ func (cl *cluster) die(name string) {
 	cl.apart[name] = true
 	cl.mu.Unlock()
 	cl.leave(name)
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	delete(cl.apart, name)
 }
 
@@ -155,7 +157,7 @@ func (cl *cluster) leave(name string) {
 	}
 }
 
-// runners is who ran each check within the time from until to after now, which passes.
+// runners lets that much time pass and gives who ran each check meanwhile.
 func (cl *cluster) runners(d time.Duration) map[string][]string {
 	start := time.Now()
 	time.Sleep(d)
@@ -189,7 +191,7 @@ func (cl *cluster) settled(what string, n int) map[string][]string {
 	return by
 }
 
-// gap is the longest time without a run of any check, and the first run of each check by others, since a time.
+// gap is the longest time without a run that any check has had since then.
 func (cl *cluster) gap(since time.Time) (longest time.Duration) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -206,11 +208,20 @@ func (cl *cluster) gap(since time.Time) (longest time.Duration) {
 	return longest
 }
 
+// inBubble runs f on a clock that jumps. What compresses frames is made before: it is one for all tests, and what is made
+// inside of a bubble may not be used in the next one.
+func inBubble(t *testing.T, f func(t *testing.T)) {
+	if _, err := batch.Decompress(nil, batch.Compress(nil, []byte("anything"))); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, f)
+}
+
 func TestDeadMembersChecksAreTakenOverWithinTwoIntervals(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 3 * time.Second, 15 * time.Second, time.Minute} {
 		for _, vantage := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%v, %d vantage points", interval, vantage), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				inBubble(t, func(t *testing.T) {
 					cl := newCluster(t, interval, 12, vantage)
 					for _, name := range []string{"h1", "h2", "h3", "h4"} {
 						cl.join(name)
@@ -259,7 +270,7 @@ func (cl *cluster) takeover(t *testing.T, died time.Time, before map[string][]st
 }
 
 func TestMembersComeGoAndAreCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		const interval = 10 * time.Second
 		cl := newCluster(t, interval, 20, 1)
 		cl.join("h1")
@@ -309,7 +320,7 @@ func flat(by map[string][]string) map[string]string {
 
 // A reload that keeps a check does not give it away.
 func TestReloadKeepsChecks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		cl := newCluster(t, 10*time.Second, 8, 1)
 		cl.join("h1")
 		cl.join("h2")
