@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepwatch/collector/gmond"
+	"keepwatch/collector/listen"
 	"keepwatch/collector/state"
 	"keepwatch/internal/conf"
 	"keepwatch/probes/ganglia"
@@ -17,9 +18,6 @@ import (
 
 // gmondPort is where requests go when this host hears gmond packets on no port of its own.
 const gmondPort = 8649
-
-// maxRequests bounds the requests for metadata of one second. A value that comes again is asked about again.
-const maxRequests = 200
 
 var gmondRequests = metrics.GetOrCreateCounter(`keepwatch_collector_gmond_requests_sent_total`)
 
@@ -67,16 +65,17 @@ func requestPort(cfg *conf.Gmond) uint16 {
 	return gmondPort
 }
 
-// askAll sends requests for metadata, those past maxRequests not at all.
+// askAll sends requests for metadata, as many as the state lets out in a second.
 func (s *gmondSending) askAll(list []state.Ask) {
-	for _, a := range list[:min(len(list), maxRequests)] {
+	for _, a := range list {
 		s.ask(a.Host, a.Name, a.To.Addr())
 	}
 }
 
-// ask asks for the metadata of a host's metric: at the address that sent the value, and over our own channels, which
-// is all that a gmond does. The name goes bare and without spoof, as one with override_hostname answers nothing else.
-// A muted collector asks too.
+// ask asks for the metadata of a host's metric: over our own channels, which is all that a gmond does; at the address
+// that sent the value; and in the groups that this host only hears, as a gmond that is bound to its group takes nothing
+// at its address. The name goes bare and without spoof, as one with override_hostname answers nothing else. A muted
+// collector asks too.
 func (s *gmondSending) ask(host, name string, sender netip.Addr) {
 	datagram, err := gmond.AppendRequest(nil, []byte(host), []byte(name), false)
 	if err != nil {
@@ -89,9 +88,22 @@ func (s *gmondSending) ask(host, name string, sender netip.Addr) {
 			s.log.Debug("cannot ask for gmond metadata", "host", host, "metric", name, "err", err)
 		}
 	}
-	if _, err := s.ways.Send(datagram); err != nil {
-		gmondSendErrors.Inc()
+	for _, to := range []way{s.ways, s.groups} {
+		if _, err := to.Send(datagram); err != nil {
+			gmondSendErrors.Inc()
+		}
 	}
+}
+
+// heardOnly is the groups that this host hears and does not send to.
+func heardOnly(cfg *conf.Gmond) (channels []listen.SendChannel) {
+	for _, r := range cfg.Receive {
+		sent := slices.ContainsFunc(cfg.Send, func(s conf.GmondSend) bool { return s.Group == r.Group })
+		if r.Group != "" && !sent {
+			channels = append(channels, listen.SendChannel{Group: r.Group, Interface: r.Interface})
+		}
+	}
+	return channels
 }
 
 // comesBack says whether this host hears where it sends: a group, whose packets come back to their sender's listeners,

@@ -38,10 +38,9 @@ type gmondSending struct {
 	started time.Time
 	port    uint16 // to which requests go
 	sender  *listen.Sender
-	ways    interface { // sender, but in tests
-		Send(datagram []byte) (sent int, err error)
-	}
-	asks *net.UDPConn // requests go from it to those who sent a value
+	ways    way            // sender, but in tests
+	groups  *listen.Sender // requests go over it to groups that are heard only
+	asks    *net.UDPConn   // and from it to those who sent a value
 
 	// own takes a packet into this host's state; nil: packets come back to this host by themselves.
 	own    func(datagram []byte, from netip.Addr, at time.Time)
@@ -52,6 +51,11 @@ type gmondSending struct {
 	values []ganglia.Value // of the last collection, as metrics
 	places []int
 	buf    []byte
+}
+
+// way is where datagrams go.
+type way interface {
+	Send(datagram []byte) (sent int, err error)
 }
 
 // gmondPlan is what a reload changes.
@@ -85,8 +89,11 @@ func (c *Collector) openGmondSending(ctx context.Context) (*gmondSending, error)
 		return nil, fmt.Errorf("collector.gmond.send: %w", err)
 	}
 	s.ways = s.sender
+	if s.groups, err = listen.OpenSender(ctx, heardOnly(&cfg), listen.Options{Channel: "gmond requests"}); err != nil {
+		return nil, errors.Join(fmt.Errorf("collector.gmond.receive: %w", err), s.sender.Close())
+	}
 	if s.asks, err = net.ListenUDP("udp", nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open a socket to ask for gmond metadata: %w", err), s.sender.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open a socket to ask for gmond metadata: %w", err), s.sender.Close(), s.groups.Close())
 	}
 	return s, nil
 }
@@ -100,7 +107,9 @@ func (c *Collector) takeOwnGmond(datagram []byte, from netip.Addr, at time.Time)
 }
 
 // close gives the sockets back.
-func (s *gmondSending) close() error { return errors.Join(s.asks.Close(), s.sender.Close()) }
+func (s *gmondSending) close() error {
+	return errors.Join(s.asks.Close(), s.groups.Close(), s.sender.Close())
+}
 
 // prepare makes what a configuration means, or gives nil when nothing has changed. The error names what is wrong.
 func (s *gmondSending) prepare(cfg conf.Gmond) (*gmondPlan, error) {

@@ -5,9 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	"keepwatch/collector/gmond"
 	"keepwatch/collector/gmondsend"
+	"keepwatch/collector/listen"
 	"keepwatch/internal/conf"
 	xml "keepwatch/internal/ganglia"
 	"keepwatch/internal/netnstest"
@@ -62,7 +66,7 @@ func sendingTo(groups ...conf.GmondGroup) conf.Gmond {
 func testSending(t *testing.T, cfg conf.Gmond) (*gmondSending, *recorder) {
 	t.Helper()
 	r := new(recorder)
-	s := &gmondSending{log: slog.New(slog.DiscardHandler), warned: new(throttle), host: "node1", started: time.Now(), ways: r}
+	s := &gmondSending{log: slog.New(slog.DiscardHandler), warned: new(throttle), host: "node1", started: time.Now(), ways: r, groups: new(listen.Sender)}
 	plan, err := s.prepare(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -265,4 +269,65 @@ func TestOneSendsGmondPacketsToAnother(t *testing.T) {
 	if err := sends.TakeGmetric([]byte(`{"colour":"red"}`)); err == nil {
 		t.Error("an unknown key is taken")
 	}
+}
+
+// A gmond that starts late asks for the metadata of our metrics and has it within seconds, not within our interval of
+// an hour; and we, started later, ask a gmond that sends its own but once.
+func TestRequestsBothWaysWithGmond(t *testing.T) {
+	gmond := program(t, "gmond", "ganglia-monitor")
+	nodes := hosts(t, 2)
+	file := filepath.Join(t.TempDir(), "gmond.conf")
+	if err := os.WriteFile(file, []byte(strings.Replace(gmondConf, "send_metadata_interval = 1", "send_metadata_interval = 0", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConf(t)
+	cfg.Gmond.Receive[0].AcceptFrom = []string{"10.77.0.0/24"}
+	cfg.Gmond.Send = []conf.GmondSend{{Group: "239.2.11.71:8649", TTL: 1}}
+	cfg.Gmond.Metadata, cfg.Gmond.XML.Listen = time.Hour, ""
+	cfg.Gmond.Groups = []conf.GmondGroup{groupOf(1, 2, "mem_total", "heartbeat")}
+	first, _ := start(t, nodes[0], "first", cfg)
+	netnstest.Await(t, "our own metric, by the group", func() error { return shows(first, "first", "mem_total") })
+
+	gmondNode := nodes[1]
+	gmondNode.Start(gmondNode.Command(gmond, "-c", file, "-f"))
+	netnstest.Await(t, "our metric in the late gmond's XML", func() (err error) {
+		inNamespace(t, gmondNode, func() error {
+			var conn net.Conn
+			if conn, err = net.Dial("tcp", "127.0.0.1:8649"); err != nil {
+				return nil
+			}
+			defer conn.Close()
+			var text []byte
+			if text, err = io.ReadAll(conn); err == nil && !bytes.Contains(text, []byte(`<METRIC NAME="mem_total"`)) {
+				err = fmt.Errorf("it shows %s", text)
+			}
+			return nil
+		})
+		return err
+	})
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	netnstest.Await(t, "gmond's metric", func() error { return shows(first, name, "load_one") })
+	late, _ := start(t, nodes[0], "late", func() conf.Collector {
+		c := testConf(t)
+		c.Keys, c.Gmond = cfg.Keys, cfg.Gmond
+		c.Gmond.Send, c.Mute = nil, true // a muted one without a channel asks the sender's address alone
+		return c
+	}())
+	netnstest.Await(t, "gmond's metric at the late one", func() error { return shows(late, name, "load_one") })
+}
+
+// shows says whether a collector's gmond XML would tell of a host's metric with the title that only metadata holds:
+// without metadata the type would be guessed after a minute.
+func shows(c *Collector, host, metric string) error {
+	var h xml.Host
+	if !c.state.FillGmond(host, time.Now().UnixMilli(), &h) {
+		return fmt.Errorf("%s knows no host %s", c.opt.Host, host)
+	}
+	if !slices.ContainsFunc(h.Metrics, func(m xml.Metric) bool { return m.Name == metric && len(m.Extra) > 0 }) {
+		return fmt.Errorf("%s shows %d metrics of %s, %s is not among them", c.opt.Host, len(h.Metrics), host, metric)
+	}
+	return nil
 }
