@@ -243,6 +243,7 @@ const (
 	EventMetricRetyped    EventKind = "metric_retyped"
 	EventCollectorDropped EventKind = "collector_dropped"
 	EventAggregatorLost   EventKind = "aggregator_lost"
+	EventClockSkew        EventKind = "clock_skew" // a host's clock is wrong, or right again
 	EventCheckDown        EventKind = "check_down" // a vantage point's view, not what all say together
 	EventCheckUp          EventKind = "check_up"
 )

@@ -15,6 +15,8 @@ import (
 //	server  16 bytes nonce, then records for as long as the connection lasts
 //	record  u32 length of what follows · sealed(kind · u64 received ms · datagram, or u64 oldest ms of a heartbeat)
 //
+// The first record is the server's clock: its "received" is when the hello was answered, and nothing follows it.
+//
 // The hello is sealed with HKDF(shared key, client's nonce), the records with HKDF(shared key, both nonces) and the
 // number of the record as AES-GCM nonce, their length as additional data: a record that was changed, left out,
 // repeated or recorded yesterday does not open. A hello that does not open is answered by closing.
@@ -35,6 +37,7 @@ const (
 
 	kindFrame     = 1
 	kindHeartbeat = 2
+	kindClock     = 3
 
 	helloInfo  = "keepwatch stream hello v1"
 	recordInfo = "keepwatch stream records v1"
@@ -94,6 +97,7 @@ type StreamReader struct {
 	plain  []byte
 	unseal unsealer
 	boots  map[bootKey]*cached
+	clock  int64
 }
 
 // NewStreamReader reads what answers the hello. Give it a buffered reader, and set the connection's read deadline
@@ -106,32 +110,56 @@ func NewStreamReader(r io.Reader, hello *Hello) *StreamReader {
 // greeting, ErrBroken when a record does not open, else what the reader said. Frames are not de-duplicated: a stream
 // that resumes repeats those of the millisecond `since`, and two aggregators have the same ones; Frame.Origin tells.
 func (s *StreamReader) Next() (Record, error) {
+	for {
+		rec, clock, err := s.next()
+		if !clock || err != nil {
+			return rec, err
+		}
+		s.clock = rec.Received
+	}
+}
+
+// Clock is what the server's clock said, ms, when it had read the hello; 0 before the first Next, and of a server that
+// does not tell. The hello was sent before and the first record read after it, so it is known by as much as that took
+// how far the clocks of both ends are apart.
+func (s *StreamReader) Clock() int64 { return s.clock }
+
+func (s *StreamReader) next() (rec Record, clock bool, err error) {
+	plain, err := s.read()
+	if err != nil {
+		return Record{}, false, err
+	}
+	return s.record(plain)
+}
+
+// read reads and opens one record, and the greeting before the first.
+func (s *StreamReader) read() ([]byte, error) {
 	if s.aead == nil {
 		if err := s.greeting(); err != nil {
-			return Record{}, err
+			return nil, err
 		}
 	}
 	if _, err := io.ReadFull(s.r, s.head[:]); err != nil {
-		return Record{}, err
+		return nil, err
 	}
 	n := binary.BigEndian.Uint32(s.head[:])
 	if n < recordHead+tagLen || n > maxRecord {
-		return Record{}, fmt.Errorf("%w: length %d, want %d to %d", ErrBroken, n, recordHead+tagLen, maxRecord)
+		return nil, fmt.Errorf("%w: length %d, want %d to %d", ErrBroken, n, recordHead+tagLen, maxRecord)
 	}
 	if cap(s.sealed) < int(n) {
 		s.sealed = make([]byte, n)
 	}
 	s.sealed = s.sealed[:n]
 	if _, err := io.ReadFull(s.r, s.sealed); err != nil {
-		return Record{}, err
+		return nil, err
 	}
 	plain, err := s.aead.Open(s.plain[:0], putNonce(&s.nonce, s.count), s.sealed, s.head[:])
 	if err != nil {
-		return Record{}, fmt.Errorf("%w: number %d", ErrBroken, s.count)
+		return nil, fmt.Errorf("%w: number %d", ErrBroken, s.count)
 	}
 	s.count++
 	s.plain = plain
-	return s.record(plain)
+	return plain, nil
 }
 
 func (s *StreamReader) greeting() error {
@@ -151,24 +179,26 @@ func sessionKey(key *Key, client, server Nonce) (cipher.AEAD, error) {
 	return key.derive(append(client[:], server[:]...), recordInfo)
 }
 
-func (s *StreamReader) record(b []byte) (Record, error) {
-	rec := Record{Received: int64(binary.BigEndian.Uint64(b[1:]))}
+func (s *StreamReader) record(b []byte) (rec Record, clock bool, err error) {
+	rec = Record{Received: int64(binary.BigEndian.Uint64(b[1:]))}
 	if rec.Received < 0 || rec.Received > maxClock {
-		return rec, fmt.Errorf("%w: received %d", ErrBroken, rec.Received)
+		return rec, false, fmt.Errorf("%w: received %d", ErrBroken, rec.Received)
 	}
 	body := b[recordHead:]
 	switch b[0] {
 	case kindHeartbeat:
 		if len(body) != 8 {
-			return rec, fmt.Errorf("%w: heartbeat of %d bytes", ErrBroken, len(b))
+			return rec, false, fmt.Errorf("%w: heartbeat of %d bytes", ErrBroken, len(b))
 		}
 		rec.Heartbeat, rec.Oldest = true, int64(binary.BigEndian.Uint64(body))
+	case kindClock:
+		return rec, true, nil
 	case kindFrame:
 		rec.Frame, rec.Err = s.open(body)
 	default:
-		return rec, fmt.Errorf("%w: kind %d", ErrBroken, b[0])
+		return rec, false, fmt.Errorf("%w: kind %d", ErrBroken, b[0])
 	}
-	return rec, nil
+	return rec, false, nil
 }
 
 func (s *StreamReader) open(datagram []byte) (Frame, error) {

@@ -92,6 +92,12 @@ type StreamWriter struct {
 // AppendGreeting appends what the server sends first.
 func (w *StreamWriter) AppendGreeting(dst []byte) []byte { return append(dst, w.server[:]...) }
 
+// AppendClock appends what the server's clock says, ms; it is to be the first record.
+func (w *StreamWriter) AppendClock(dst []byte, now int64) []byte {
+	w.plain = binary.BigEndian.AppendUint64(append(w.plain[:0], kindClock), uint64(now))
+	return w.append(dst)
+}
+
 // AppendFrame appends the record of one datagram, at most MaxPayload bytes, received at that time in ms.
 func (w *StreamWriter) AppendFrame(dst []byte, received int64, datagram []byte) []byte {
 	w.plain = binary.BigEndian.AppendUint64(append(w.plain[:0], kindFrame), uint64(received))

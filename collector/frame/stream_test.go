@@ -173,3 +173,22 @@ func FuzzAccept(f *testing.F) {
 		}
 	})
 }
+
+// A server tells what its clock says before all records; the reader takes it out of them.
+func TestStreamTellsTheServersClock(t *testing.T) {
+	ring := testRing(t)
+	rec := record(t, ring)
+	w, _, err := NewGreeter(ring).Accept(rec.hello.Bytes[:], Nonce{3}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := w.AppendClock(w.AppendGreeting(nil), start.UnixMilli()+7)
+	out = w.AppendHeartbeat(out, start.UnixMilli()+8, 1)
+	sr := NewStreamReader(bytes.NewReader(out), rec.hello)
+	if sr.Clock() != 0 {
+		t.Error("the clock is known before it was read")
+	}
+	if r, err := sr.Next(); err != nil || !r.Heartbeat || sr.Clock() != start.UnixMilli()+7 {
+		t.Errorf("got %+v, %v, clock %d", r, err, sr.Clock())
+	}
+}

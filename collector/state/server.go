@@ -150,7 +150,7 @@ func (s *Server) greet(conn net.Conn) (*frame.StreamWriter, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = conn.Write(w.AppendGreeting(nil))
+	_, err = conn.Write(w.AppendClock(w.AppendGreeting(nil), time.Now().UnixMilli()))
 	return w, since, err
 }
 
