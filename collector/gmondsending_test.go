@@ -331,3 +331,34 @@ func shows(c *Collector, host, metric string) error {
 	}
 	return nil
 }
+
+// BenchmarkMinuteOfSending is what a minute costs an agent that sends gmond's default metrics over one unicast channel:
+// files read, decisions, packets encoded and sent over loopback.
+func BenchmarkMinuteOfSending(b *testing.B) {
+	receiver, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer receiver.Close()
+	sender, err := listen.OpenSender(b.Context(), []listen.SendChannel{{To: receiver.LocalAddr().String()}}, listen.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sender.Close()
+	s := &gmondSending{log: slog.New(slog.DiscardHandler), warned: new(throttle), host: "node1", started: time.Now(), ways: sender}
+	cfg := sendingTo()
+	cfg.Metadata = time.Minute
+	plan, err := s.prepare(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.use(plan)
+	second := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for range 60 {
+			s.step(s.at(second), nil)
+			second++
+		}
+	}
+}
