@@ -167,14 +167,22 @@ func (p *Poller) Status() Status {
 	return out
 }
 
-// grid is the tree of all sources as of now.
+// grid is the tree of all sources as of now. Of a cluster that two sources still tell of, that of the first is shown.
 func (p *Poller) grid(now time.Time) *tree.Grid {
 	g := &tree.Grid{Name: p.opt.Config.Grid, Authority: p.opt.Config.Authority, LocalTime: now.Unix()}
+	shown := make(map[string]bool)
 	for _, s := range p.sources {
-		if v := s.view.Load(); v != nil {
-			g.Clusters = append(g.Clusters, v.clusters...)
-			g.Grids = append(g.Grids, v.grids...)
+		v := s.view.Load()
+		if v == nil {
+			continue
 		}
+		for _, c := range v.clusters {
+			if !shown[c.Name] {
+				shown[c.Name] = true
+				g.Clusters = append(g.Clusters, c)
+			}
+		}
+		g.Grids = append(g.Grids, v.grids...)
 	}
 	return g
 }

@@ -176,7 +176,7 @@ func (a *answer) host(h *Host, path []string, summary bool, age uint32) {
 	a.b = a.form.host(a.b, h, age)
 	found := false
 	for i := range h.Metrics {
-		if m := &h.Metrics[i]; !summary && len(path) > 0 && a.fits(path[0], m.Name) && !expired(m, age) {
+		if m := &h.Metrics[i]; len(path) > 0 && a.fits(path[0], m.Name) && !expired(m, age) {
 			found = true
 			a.b = a.form.metric(a.b, m, age)
 		}

@@ -50,10 +50,9 @@ func ParseRequest(line []byte) (Request, error) {
 		}
 		r.Summary = key == "filter" && value == "summary"
 	}
-	for _, name := range strings.Split(path, "/") {
-		if name != "" {
-			r.Path = append(r.Path, name)
-		}
+	// An empty name within the path is one that nothing has; a slash at the end is nothing.
+	if path = strings.TrimSuffix(path[1:], "/"); path != "" || strings.HasPrefix(text, "//") {
+		r.Path = strings.Split(path, "/")
 	}
 	r.Status = len(r.Path) == 1 && r.Path[0] == "status"
 	return r, nil

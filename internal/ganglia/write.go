@@ -11,7 +11,7 @@ const (
 	maxWordText  = 16 // TYPE, SLOPE
 	maxIPText    = 64
 	maxHostText  = 150 // TAGS, LOCATION, OWNER, LATLONG
-	maxURLText   = 400
+	maxURLText   = 300
 	maxExtraName = 100
 	maxExtraText = 700
 
