@@ -16,6 +16,7 @@ import (
 
 	"keepwatch/bus"
 	"keepwatch/collector/frame"
+	"keepwatch/extractor/ganglia"
 	"keepwatch/extractor/normalize"
 	"keepwatch/extractor/store"
 	"keepwatch/internal/batch"
@@ -32,16 +33,18 @@ type Bus interface {
 
 // Options are what an extractor is made of.
 type Options struct {
-	Config   conf.Extractor
-	Cluster  string         // this host's own, pulled from Local when Config.Clusters is empty
-	Local    string         // where this host's own collector serves its stream: conf.Collector.Serve.Listen
-	Interval time.Duration  // of senders that promise none: conf.Collector.Interval; 0: 15 s
-	HostDmax time.Duration  // a host silent for longer is forgotten: conf.Collector.HostDmax; 0: 24 h
-	Keys     *frame.Keyring // of the stream and of the frames in it: what collector.LoadKeys gives
-	DataDir  string         // holds extractor.json: how far each cluster was read, and which hosts it has
-	Bus      Bus
-	DB       *db.DB
-	Log      *slog.Logger
+	Config    conf.Extractor
+	Cluster   string         // this host's own, pulled from Local when Config.Clusters is empty
+	Local     string         // where this host's own collector serves its stream: conf.Collector.Serve.Listen
+	LocalXML  string         // this host's own gmond XML, polled for gmetad's ports: conf.Collector.Gmond.XML.Listen
+	Authority string         // address of the web pages, told in gmetad's XML where Config has none
+	Interval  time.Duration  // of senders that promise none: conf.Collector.Interval; 0: 15 s
+	HostDmax  time.Duration  // a host silent for longer is forgotten: conf.Collector.HostDmax; 0: 24 h
+	Keys      *frame.Keyring // of the stream and of the frames in it: what collector.LoadKeys gives
+	DataDir   string         // holds extractor.json: how far each cluster was read, and which hosts it has
+	Bus       Bus
+	DB        *db.DB
+	Log       *slog.Logger
 }
 
 const (
@@ -52,6 +55,8 @@ const (
 // Extractor pulls all clusters and writes. Make it with New, then Run it once.
 type Extractor struct {
 	pulls  []*pull
+	poller *ganglia.Poller
+	polled *polled
 	book   *book
 	writer *store.Writer
 }
@@ -90,6 +95,9 @@ func New(opt Options) (*Extractor, error) {
 		}
 		e.pulls = append(e.pulls, p)
 	}
+	if e.poller, e.polled, err = newPoller(&opt, e.clusterNames(), b); err != nil {
+		return nil, fmt.Errorf("cannot extract: %w", err)
+	}
 	return e, nil
 }
 
@@ -98,9 +106,12 @@ func (o *Options) clusters() ([]conf.Cluster, error) {
 	if len(o.Config.Clusters) > 0 {
 		return o.Config.Clusters, nil
 	}
+	if o.Local == "" && len(o.Config.Ganglia.Sources) > 0 {
+		return nil, nil // gmetad's work alone
+	}
 	host, port, err := net.SplitHostPort(o.Local)
 	if err != nil {
-		return nil, errors.New("cannot extract: nothing to pull from; list extractor.clusters, or set collector.serve.listen on this host")
+		return nil, errors.New("cannot extract: nothing to pull from; list extractor.clusters or extractor.ganglia.sources, or set collector.serve.listen on this host")
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -130,7 +141,9 @@ func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 	p := &pull{
 		cluster: c, bus: opt.Bus, log: log, started: time.Now().UnixMilli(),
 		take: newTaker(names, rules, b.page(c.Name), opt.HostDmax, opt.Interval, log), full: make(chan *load, 1), free: make(chan *load, loads),
+		dial: new(net.Dialer).DialContext,
 	}
+	p.take.cluster = c.Name
 	p.keys.Store(opt.Keys)
 	p.rules.Store(rules)
 	for range loads {
@@ -145,6 +158,7 @@ func (e *Extractor) Run(ctx context.Context) error {
 	for _, p := range e.pulls {
 		g.Go(func() error { return p.run(ctx) })
 	}
+	g.Go(func() error { return e.poller.Run(ctx) })
 	g.Go(func() error { return e.book.run(ctx) })
 	g.Go(func() error { return e.writer.Run(ctx) })
 	return errors.Join(g.Wait(), e.book.save())
@@ -159,7 +173,8 @@ func (e *Extractor) SetKeys(ring *frame.Keyring) {
 
 // Status is what `keepwatch status` shows of an extractor.
 type Status struct {
-	Clusters []ClusterStatus `json:"clusters"`
+	Clusters []ClusterStatus        `json:"clusters"`
+	Ganglia  []ganglia.SourceStatus `json:"ganglia"` // what is polled over XML
 }
 
 // ClusterStatus is one pull.
@@ -176,7 +191,7 @@ type ClusterStatus struct {
 
 // Status takes a copy of what is known now.
 func (e *Extractor) Status() Status {
-	var s Status
+	s := Status{Ganglia: e.poller.Status().Sources}
 	for _, p := range e.pulls {
 		page := p.take.page
 		hosts, up := page.count()

@@ -28,6 +28,7 @@ func (e *Extractor) SetHosts(c conf.HostNames) error {
 	for _, p := range e.pulls {
 		p.rules.Store(rules)
 	}
+	e.polled.setRules(rules)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +60,7 @@ type app struct {
 	bus       *bus.Bus
 	collector *collector.Collector
 	haagent   *agentProcess
-	extractor *extractor.Extractor
+	extractor atomic.Pointer[extractor.Extractor] // set when what is central has come up
 	ui        *ui.UI
 
 	mu     sync.Mutex
@@ -167,15 +168,17 @@ func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.
 		if err != nil {
 			return err
 		}
-		a.extractor, err = extractor.New(extractor.Options{
+		e, err := extractor.New(extractor.Options{
 			Config: a.conf.Extractor, Cluster: a.conf.Cluster, Local: a.conf.Collector.Serve.Listen, Interval: a.conf.Collector.Interval,
+			LocalXML: a.localXML(), Authority: a.conf.UI.PublicURL(),
 			HostDmax: a.conf.Collector.HostDmax, Keys: keys, DataDir: a.data.Path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
 		})
 		if err != nil {
 			return err
 		}
-		a.tell(roleExtractor, func() any { return a.extractor.Status() })
-		group.Add(roleExtractor, a.extractor.Run)
+		a.extractor.Store(e)
+		a.tell(roleExtractor, func() any { return e.Status() })
+		group.Add(roleExtractor, e.Run)
 	}
 	if a.has(roleAlerter) {
 		al, err := alerter.New(alerter.Options{Config: a.conf.Alerter, DB: a.db, Bus: a.bus, URL: a.conf.UI.PublicURL(), Log: a.log.With("part", roleAlerter)})
@@ -188,6 +191,14 @@ func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.
 		return a.addControl(group, prometheusOnly(prometheus))
 	}
 	return a.addUI(ctx, group, prometheus)
+}
+
+// localXML is where this host's own collector serves gmond's XML, if it does.
+func (a *app) localXML() string {
+	if !a.has(roleCollector) || a.conf.Collector.Deaf {
+		return ""
+	}
+	return a.conf.Collector.Gmond.XML.Listen
 }
 
 func (a *app) addUI(ctx context.Context, group *run.Group, prometheus http.Handler) error {
@@ -285,7 +296,7 @@ func (a *app) reloadOnHangup(ctx context.Context) error {
 			a.log.Error("cannot reload; the running configuration stays in force", "err", err)
 			continue
 		}
-		a.log.Info("reloaded: log and collector; the HA agent was told to, the other parts read the file when they start")
+		a.log.Info("reloaded: log, collector and the names of hosts; the HA agent was told to, the other parts read the file when they start")
 	}
 }
 
@@ -297,6 +308,9 @@ func (a *app) reload() error {
 	var errs []error
 	if a.collector != nil {
 		errs = append(errs, a.collector.Reload(next.Collector))
+	}
+	if e := a.extractor.Load(); e != nil {
+		errs = append(errs, e.Reload(next.Extractor))
 	}
 	if a.haagent != nil {
 		a.haagent.reload()

@@ -1,0 +1,119 @@
+package extractor
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"keepwatch/bus"
+	"keepwatch/extractor/ganglia"
+	"keepwatch/extractor/normalize"
+	"keepwatch/internal/batch"
+	"keepwatch/internal/conf"
+)
+
+// maxPolled bounds the clusters that polled gmonds and gmetads may name.
+const maxPolled = 10_000
+
+// polled publishes what extractor/ganglia polls, under the names of the vocabulary and of the hosts.
+type polled struct {
+	bus  Bus
+	book *book
+	log  *slog.Logger
+
+	mu    sync.Mutex // one document at a time
+	rules *normalize.Names
+	names map[string]*normalize.Normalizer // by cluster
+}
+
+// newPoller makes the poller of the configuration and what publishes for it.
+func newPoller(opt *Options, clusters []string, b *book) (*ganglia.Poller, *polled, error) {
+	rules, err := normalize.NewNames(opt.Config.Hosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &polled{bus: opt.Bus, book: b, log: opt.Log, rules: rules, names: make(map[string]*normalize.Normalizer)}
+	poller, err := ganglia.New(ganglia.Options{
+		Config: opt.Config.Ganglia, Authority: opt.Authority, Local: opt.LocalXML, Clusters: clusters, Sink: out.take, Log: opt.Log,
+	})
+	return poller, out, err
+}
+
+// setRules puts other rules in force by which names are one host.
+func (p *polled) setRules(rules *normalize.Names) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = rules
+	for _, n := range p.names {
+		n.Sweep()
+	}
+}
+
+// take is a ganglia.Sink.
+func (p *polled) take(ctx context.Context, cluster string, b *batch.Batch) error {
+	p.mu.Lock()
+	err := p.normalize(cluster, b)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if len(b.Samples) > 0 {
+		if err := p.bus.Publish(ctx, bus.Samples, cluster, &batch.Batch{Samples: b.Samples}); err != nil {
+			return err
+		}
+		samplesPublished.Add(len(b.Samples))
+	}
+	if len(b.Events) > 0 {
+		if err := p.bus.Publish(ctx, bus.Events, cluster, &batch.Batch{Events: b.Events}); err != nil {
+			return err
+		}
+		eventsPublished.Add(len(b.Events))
+	}
+	return nil
+}
+
+func (p *polled) normalize(cluster string, b *batch.Batch) error {
+	n := p.names[cluster]
+	page := p.book.page(cluster)
+	if n == nil {
+		var err error
+		if n, err = normalize.New(); err != nil {
+			return err
+		}
+		if len(p.names) >= maxPolled { // what is forgotten is told anew
+			p.log.Warn("the polled gmonds and gmetads name more clusters than are remembered", "clusters", len(p.names))
+			clear(p.names)
+		}
+		n.Restore(page.Wraps)
+		p.names[cluster] = n
+	}
+	n.Batch(b, func(_, host string) string {
+		kept, _ := p.rules.Host(host)
+		return kept
+	})
+	wraps := n.Wraps()
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	page.Wraps = wraps
+	return nil
+}
+
+// clusterNames are those that are pulled.
+func (e *Extractor) clusterNames() []string {
+	names := make(map[string]struct{})
+	for _, p := range e.pulls {
+		names[p.cluster.Name] = struct{}{}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Reload puts another configuration in force: extractor.hosts and extractor.ganglia.accept_from; the rest is read at
+// start. On an error the old one stays.
+func (e *Extractor) Reload(c conf.Extractor) error {
+	if err := e.SetHosts(c.Hosts); err != nil {
+		return err
+	}
+	return e.poller.SetAccess(c.Ganglia.AcceptFrom)
+}
