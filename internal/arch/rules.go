@@ -105,6 +105,8 @@ func pure() []Pure {
 		{"internal/acl", nil, decision},
 		{"internal/ganglia", nil, codec},
 		{"internal/report", nil, vocabulary},
+		{"internal/gmetadconf", []string{"keepwatch/internal/conf"}, codec},
+		{"extractor/gmetadimport", []string{"keepwatch/internal/conf"}, codec},
 		{"internal/draft", []string{"keepwatch/internal/conf"}, codec}, // Validate decides what is taken
 		{"collector/gmondimport", []string{"keepwatch/internal/conf"}, codec},
 		{"internal/gmondconf", []string{"keepwatch/internal/conf"}, codec}, // conf's word that is nearest to a wrong one
