@@ -9,13 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"keepwatch/collector/frame"
+	"keepwatch/internal/tcpserve"
 
 	"github.com/VictoriaMetrics/metrics"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -38,7 +37,7 @@ var ErrTooSlow = errors.New("stream reader fell more than the history behind")
 type Server struct {
 	history *Log
 	log     *slog.Logger
-	clients atomic.Int64
+	server  *tcpserve.Server
 
 	mu      sync.Mutex
 	greeter *frame.Greeter
@@ -46,7 +45,12 @@ type Server struct {
 
 // NewServer serves the history of a state to holders of one of the keys.
 func NewServer(s *State, keys *frame.Keyring, log *slog.Logger) *Server {
-	return &Server{history: s.History(), log: log, greeter: frame.NewGreeter(keys)}
+	return &Server{
+		history: s.History(), log: log, greeter: frame.NewGreeter(keys),
+		server: tcpserve.New(tcpserve.Options{
+			Name: "stream", Clients: maxClients, PerAddress: maxClients, Client: -1, Write: writeTimeout, Log: log,
+		}),
+	}
 }
 
 // SetKeys puts another keyring in force for streams to come.
@@ -57,70 +61,22 @@ func (s *Server) SetKeys(keys *frame.Keyring) {
 }
 
 // Clients is the number of streams now.
-func (s *Server) Clients() int { return int(s.clients.Load()) }
+func (s *Server) Clients() int { return s.server.Clients() }
 
 // Run accepts clients until ctx ends, then closes the listener and all streams and returns nil.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	g, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	slots := make(chan struct{}, maxClients)
-	g.Go(func() error {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-					return nil
-				}
-				if !pause(ctx, err) {
-					return fmt.Errorf("cannot accept stream clients: %w", err)
-				}
-				continue
-			}
-			select {
-			case slots <- struct{}{}:
-			default:
-				streamRefused.Inc()
-				conn.Close()
-				continue
-			}
-			g.Go(func() error {
-				defer func() { <-slots }()
-				s.client(ctx, conn)
-				return nil
-			})
-		}
-	})
-	return g.Wait()
+	return s.server.Serve(ctx, l, s.client)
 }
 
-// pause waits after an error that passes, as of too many open files; false for any other.
-func pause(ctx context.Context, err error) bool {
-	var ne net.Error
-	if !errors.As(err, &ne) {
-		return false
-	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(100 * time.Millisecond):
-	}
-	return true
-}
-
-func (s *Server) client(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	s.clients.Add(1)
+func (s *Server) client(ctx context.Context, conn net.Conn) error {
 	streamClients.Inc()
-	defer s.clients.Add(-1)
 	defer streamClients.Dec()
 	log := s.log.With("client", conn.RemoteAddr().String())
 	w, since, err := s.greet(conn)
 	if err != nil {
 		streamRefused.Inc()
 		log.Warn("stream client refused", "err", err)
-		return
+		return err
 	}
 	log.Info("stream client connected", "since", since)
 	err = s.stream(ctx, conn, w, since)
@@ -130,6 +86,7 @@ func (s *Server) client(ctx context.Context, conn net.Conn) {
 	if ctx.Err() == nil {
 		log.Info("stream client gone", "err", err)
 	}
+	return err
 }
 
 func (s *Server) greet(conn net.Conn) (*frame.StreamWriter, int64, error) {
@@ -179,9 +136,6 @@ func (s *Server) stream(ctx context.Context, conn net.Conn, w *frame.StreamWrite
 				return ctx.Err()
 			}
 			out = w.AppendHeartbeat(out, now, s.history.Oldest(now))
-		}
-		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return err
 		}
 		if _, err := conn.Write(out); err != nil {
 			return fmt.Errorf("cannot write: %w", err)

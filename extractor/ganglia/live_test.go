@@ -2,6 +2,7 @@ package ganglia
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"keepwatch/internal/conf"
 	tree "keepwatch/internal/ganglia"
 	"keepwatch/internal/netnstest"
+	"keepwatch/internal/tcpserve"
 )
 
 // lab is one namespace in which real gmonds and gmetads run.
@@ -215,6 +217,75 @@ func TestRealGmetadIsPolled(t *testing.T) {
 			}
 		}
 		return fmt.Errorf("status %+v", st)
+	})
+}
+
+// A real gmetad polls XML of ours in which every text is hostile: it takes all of it, and its own XML, which escapes
+// nothing, is well-formed and says the same.
+func TestRealGmetadPollsHostileText(t *testing.T) {
+	l := newLab(t)
+	const nasty = `a<b>&"c' žluť &lt;`
+	host := tree.Host{Name: "web1", IP: "10.0.0.1", TN: 1, TMax: 20, Tags: nasty, Location: nasty, Metrics: []tree.Metric{
+		{Name: "word", Value: nasty, Type: "string", Units: nasty, Slope: "both", TMax: 60, Extra: []tree.Extra{{Name: "TITLE", Value: nasty}, {Name: "DESC", Value: strings.Repeat("<", 5000)}}},
+		{Name: "long", Value: strings.Repeat(nasty, 1000), Type: "string", TMax: 60},
+		{Name: "depth", Value: "42.5", Type: "float", Units: "°C", Slope: "both", TMax: 60},
+	}}
+	l.serve("127.0.0.1:8649", func(w io.Writer) error {
+		now := time.Now().Unix()
+		host.Reported = now - 1
+		c := tree.Cluster{Name: "lab", LocalTime: now, Owner: nasty, LatLong: nasty, URL: nasty}
+		b := tree.AppendHost(tree.AppendCluster(tree.AppendHead(nil, tree.Version, "gmond"), &c), &host)
+		_, err := w.Write(tree.AppendTail(tree.AppendClusterEnd(b)))
+		return err
+	})
+	gmetad := l.gmetad(8651, "g", `"lab" 1 127.0.0.1:8649`)
+	netnstest.Await(t, "gmetad's XML", func() error {
+		got, err := l.ask("127.0.0.1:8651", "")
+		if err != nil {
+			return err
+		}
+		d := xml.NewDecoder(strings.NewReader(string(got)))
+		d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it is ASCII
+		words := make(map[string]string)
+		for {
+			tok, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("what gmetad made of it is no XML: %v\n%s", err, got)
+			}
+			if e, ok := tok.(xml.StartElement); ok && len(e.Attr) > 1 {
+				words[e.Name.Local+" "+e.Attr[0].Value] = e.Attr[1].Value
+			}
+		}
+		if words["METRIC word"] != nasty || words["METRIC depth"] != "42.5" || words["EXTRA_ELEMENT TITLE"] != nasty || !strings.HasPrefix(words["METRIC long"], nasty) {
+			return fmt.Errorf("got %q", words)
+		}
+		return nil
+	})
+	if said := gmetad.Output(); strings.Contains(said, "rror") {
+		t.Errorf("gmetad complains:\n%s", said)
+	}
+}
+
+// serve answers clients of an address in the namespace until the test ends.
+func (l *lab) serve(addr string, answer func(io.Writer) error) {
+	l.t.Helper()
+	var listener net.Listener
+	var err error
+	l.node.Do(func() { listener, err = net.Listen("tcp", addr) })
+	l.must(err)
+	ctx, cancel := context.WithCancel(l.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- tcpserve.New(tcpserve.Options{Name: "test"}).Serve(ctx, listener, func(_ context.Context, c net.Conn) error { return answer(c) })
+	}()
+	l.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			l.t.Error(err)
+		}
 	})
 }
 
