@@ -39,6 +39,10 @@ type page struct {
 	// Wraps are the counters that have wrapped, by the key of their series as it is heard.
 	Wraps map[string]normalize.Wrap `json:"wraps,omitempty"`
 
+	Clocks      map[string]*clock           `json:"clocks,omitempty"`      // by the sender's boot
+	Skews       map[string]int64            `json:"skews,omitempty"`       // what was told last of the clock of a host, ms, by the key of Hosts
+	Aggregators map[string]*aggregatorClock `json:"aggregators,omitempty"` // by address
+
 	kept map[string]*keptHost // by cluster, NUL, name under which they are kept
 }
 

@@ -9,33 +9,36 @@ const (
 	forgetBoots = int64(20 * 60 * 1000) // ms of silence
 )
 
-// windows remembers which frames were had: of each boot, which of its last sequences. What is older than a window
-// passes for new: the writer knows a sample that it has.
+// windows remembers which frames were had: of each boot, which of its last sequences. What is older than a window was
+// had, too, if it is not older than the first one: one aggregator's frames come in order. It passes for new where it
+// may have been missing: the writer knows a sample that it has.
 type windows struct {
 	boots map[frame.Boot]*window
 }
 
 type window struct {
+	first uint64 // that was had
 	top   uint64
 	heard int64
 	bits  [windowWords]uint64
 }
 
-// mark notes a frame received at now, ms, and reports whether it is new.
-func (w *windows) mark(o frame.Origin, now int64) bool {
+// mark notes a frame received at now, ms, and reports whether it is new. missing says that it is of those of which
+// some may be missing.
+func (w *windows) mark(o frame.Origin, now int64, missing bool) bool {
 	b := w.boots[o.Boot]
 	if b == nil {
 		if w.boots == nil || len(w.boots) >= maxBoots {
 			w.boots = make(map[frame.Boot]*window)
 		}
-		b = &window{}
+		b = &window{first: o.Seq}
 		w.boots[o.Boot] = b
 	}
 	b.heard = max(b.heard, now)
-	return b.mark(o.Seq)
+	return b.mark(o.Seq, missing)
 }
 
-func (b *window) mark(seq uint64) bool {
+func (b *window) mark(seq uint64, missing bool) bool {
 	word, bit := &b.bits[seq/64%windowWords], uint64(1)<<(seq%64)
 	switch {
 	case seq > b.top:
@@ -45,7 +48,7 @@ func (b *window) mark(seq uint64) bool {
 		}
 		b.top = seq
 	case b.top-seq >= windowBits-64:
-		return true
+		return missing || seq < b.first
 	case *word&bit != 0:
 		return false
 	}

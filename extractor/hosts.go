@@ -102,6 +102,7 @@ func (t *taker) hostsDue(now int64, l *load) {
 	}
 	hostUpSamples.Add(len(l.b.Samples) - from)
 	slices.SortFunc(l.b.Samples[from:], func(a, b metric.Sample) int { return strings.Compare(a.Series.Key(), b.Series.Key()) })
+	t.skewsDue(at, l)
 }
 
 // forget drops the names that have been silent for host_dmax.

@@ -32,7 +32,8 @@ const (
 	flushSamples = 10_000
 	loads        = 2 // one fills while the other is published
 
-	// A stream begins a little before where the last one ended. Another aggregator has heard the same frames at
+	// A stream begins a little before where the last one ended: one that is opened again to the same collector, and
+	// one that goes on where an earlier run ended, with another collector perhaps, which has heard the same frames at
 	// other times, by another clock.
 	sameMargin  = time.Second
 	otherMargin = 30 * time.Second
@@ -56,12 +57,17 @@ type pull struct {
 	bus     Bus
 	log     *slog.Logger
 	take    *taker
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	started int64 // makes the IDs of our events unique over restarts
 
 	full, free chan *load
-	current    *load  // the reader's; nil before the first
-	last       string // aggregator that sent last
-	events     int    // made so far
+	current    *load // the reader's; nil before the first
+	begun      bool  // a stream of this run has been asked for
+	floor      int64 // since when it was: what is older came to an earlier run, ms
+	heard      int64 // time of the last record of the collector that is followed, ms
+	reopen     bool  // the next stream is of the same collector, which goes on living
+	debts      debts
+	events     int // made so far
 	connected  atomic.Pointer[string]
 }
 
@@ -121,11 +127,13 @@ func (p *pull) read(ctx context.Context) error {
 		addr := p.cluster.Collectors[i]
 		served, err := p.stream(ctx, addr)
 		p.connected.Store(nil)
+		p.reopen = false
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, errNewKeys):
 			i--
+			p.reopen = true
 			continue
 		case served:
 			failed, wait = 0, minPause
@@ -190,63 +198,98 @@ func (p *pull) flush(ctx context.Context) bool {
 	}
 }
 
-// stream pulls from one aggregator until it breaks; served says whether it had answered.
+// connection is a stream that was asked for.
+type connection struct {
+	conn  net.Conn
+	br    *bufio.Reader
+	r     *frame.StreamReader
+	asked time.Time // when the hello was sent
+	close func()
+}
+
+// open asks a collector for its stream.
+func (p *pull) open(ctx context.Context, addr string, since int64) (*connection, error) {
+	var nonce frame.Nonce
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw a nonce: %w", err)
+	}
+	hello, err := frame.NewHello(p.keys.Load(), nonce, since, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := p.dial(dialing, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	c := &connection{conn: conn, br: bufio.NewReaderSize(conn, streamBuffer), close: func() { stop(); conn.Close() }}
+	c.r, c.asked = frame.NewStreamReader(c.br, hello), time.Now()
+	err = conn.SetDeadline(time.Now().Add(helloTimeout))
+	if err == nil {
+		_, err = conn.Write(hello.Bytes[:])
+	}
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("cannot ask for the stream: %w", err)
+	}
+	return c, nil
+}
+
+// stream follows one collector until its stream breaks; served says whether it had answered.
 func (p *pull) stream(ctx context.Context, addr string) (served bool, err error) {
-	ring := p.keys.Load()
-	hello, err := p.hello(ring, addr)
+	ring, goesOn := p.keys.Load(), p.reopen
+	c, err := p.open(ctx, addr, p.since(time.Now()))
 	if err != nil {
 		return false, err
 	}
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return false, err
-	}
-	if _, err := conn.Write(hello.Bytes[:]); err != nil {
-		return false, fmt.Errorf("cannot ask for the stream: %w", err)
-	}
-	br := bufio.NewReaderSize(conn, streamBuffer)
-	r := frame.NewStreamReader(br, hello)
+	defer c.close()
 	p.take.connected(addr)
 	for {
-		rec, err := r.Next()
+		rec, err := c.r.Next()
 		if err != nil {
 			return served, err
 		}
 		if !served {
 			served = true
-			p.last = addr
 			p.connected.Store(&addr)
+			p.take.greeted(c.r.Clock(), c.asked, time.Now(), p.current)
 			p.log.Info("pulling", "collector", addr)
+			if !goesOn {
+				p.begins(ctx, addr, &rec)
+			}
 		}
 		p.take.setRules(p.rules.Load(), p.current)
+		p.take.readAt(&rec, time.Now(), p.current)
 		p.take.record(&rec, p.current)
+		p.heard = rec.Received
+		p.tells(ctx, &rec)
 		if p.keys.Load() != ring {
 			return served, errNewKeys
 		}
-		if err := p.await(ctx, conn, br); err != nil {
+		if err := p.await(ctx, c.conn, c.br); err != nil {
 			return served, err
 		}
 	}
 }
 
-func (p *pull) hello(ring *frame.Keyring, addr string) (*frame.Hello, error) {
-	var nonce frame.Nonce
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return nil, fmt.Errorf("cannot draw a nonce: %w", err)
+// since is from when on a stream is asked for. Of another collector than the one that was followed it is all that it
+// holds: what that one had not heard, or not yet told, may be anywhere in it; frames that were had are known.
+func (p *pull) since(now time.Time) int64 {
+	switch {
+	case !p.begun:
+		p.begun, p.debts.had = true, p.take.page.since()
+		p.floor = max(min(p.debts.had, now.UnixMilli())-otherMargin.Milliseconds(), 0)
+		return p.floor
+	case p.reopen:
+		return max(p.heard-sameMargin.Milliseconds(), p.floor)
 	}
-	now := time.Now()
-	margin := sameMargin
-	if addr != p.last {
-		margin = otherMargin
-	}
-	since := max(min(p.take.page.since(), now.UnixMilli())-margin.Milliseconds(), 0)
-	return frame.NewHello(ring, nonce, since, now)
+	return p.sinceWindow(now)
+}
+
+func (p *pull) sinceWindow(now time.Time) int64 {
+	return max(now.Add(-remembered).UnixMilli(), p.floor)
 }
 
 // await flushes the current load when its time has come and returns when there is something to read, or its time to

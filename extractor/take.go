@@ -25,7 +25,6 @@ var (
 	hostUpSamples    = metrics.GetOrCreateCounter(`keepwatch_extractor_host_up_samples_total`)
 	eventsPublished  = metrics.GetOrCreateCounter(`keepwatch_extractor_published_events_total`)
 	streamsLost      = metrics.GetOrCreateCounter(`keepwatch_extractor_streams_lost_total`)
-	gapSeconds       = metrics.GetOrCreateFloatCounter(`keepwatch_extractor_gap_seconds_total`)
 	hostsRefused     = metrics.GetOrCreateCounter(`keepwatch_extractor_hosts_refused_total`)
 )
 
@@ -44,7 +43,9 @@ const (
 // taker turns records into the content of loads. Time is what the aggregator's clock says, so that the same stream
 // gives the same result whenever it is read.
 type taker struct {
+	cluster  string
 	page     *page
+	clocks   clocks
 	names    *normalize.Normalizer
 	rules    *normalize.Names
 	log      *slog.Logger
@@ -56,11 +57,12 @@ type taker struct {
 	gmond    map[*metric.Series]gmondLast
 	source   int // number of the present connection's aggregator
 	sources  map[string]int
-	greeted  bool  // a heartbeat of this connection has been seen
-	asked    int64 // since of this connection
-	tick     int64 // when hosts are looked at next, ms
-	heardTo  int64 // time of the last record, ms
-	unbroken int64 // since when there is no hole in what was heard, ms
+	filling  bool                     // the records are of a collector that is asked for what is missing, not of the one that is followed
+	hole     map[*metric.Series]*hole // of gmond, while others are to be asked for what is missing; nil: none are
+	breaks   int                      // streams begun since then
+	tick     int64                    // when hosts are looked at next, ms
+	heardTo  int64                    // time of the last record, ms
+	unbroken int64                    // since when there is no hole in what was heard, ms
 	swept    int64
 	hostKey  []byte
 	wrapped  int64 // when the page was told which counters have wrapped, ms
@@ -105,19 +107,16 @@ func (t *taker) connected(addr string) {
 		n = len(t.sources) + 1
 		t.sources[addr] = n
 	}
-	t.source, t.greeted, t.asked = n, false, t.page.since()
+	t.source = n
+	t.clocks.aggregator(addr, t.page)
 }
 
 // record adds what a record holds to l.
 func (t *taker) record(rec *frame.Record, l *load) {
-	l.received = max(l.received, rec.Received)
-	if rec.Received-t.heardTo > maxHole {
-		t.unbroken = rec.Received
+	if !t.filling {
+		t.follow(rec, l)
 	}
-	t.heardTo = rec.Received
-	t.hostsDue(rec.Received, l)
 	if rec.Heartbeat {
-		t.gap(rec)
 		return
 	}
 	framesPulled.Inc()
@@ -125,7 +124,7 @@ func (t *taker) record(rec *frame.Record, l *load) {
 	case rec.Err != nil:
 		framesUnopened.Inc()
 		t.log.Debug("a frame in the stream does not open", "err", rec.Err)
-	case !t.frames.mark(rec.Frame.Origin, rec.Received):
+	case !t.frames.mark(rec.Frame.Origin, rec.Received, t.filling):
 		framesDuplicate.Inc()
 	default:
 		t.frame(rec, l)
@@ -135,17 +134,17 @@ func (t *taker) record(rec *frame.Record, l *load) {
 	}
 }
 
-// gap tells once a connection when the aggregator holds less than was asked for.
-func (t *taker) gap(rec *frame.Record) {
-	if t.greeted {
-		return
+// follow takes the time from the aggregator that is followed. While something is missing, all that is on the bus is
+// what was there before it.
+func (t *taker) follow(rec *frame.Record, l *load) {
+	if t.hole == nil {
+		l.received = max(l.received, rec.Received)
 	}
-	t.greeted = true
-	if lost := rec.Oldest - t.asked; t.asked > 0 && lost > maxHole {
-		gapSeconds.Add(float64(lost) / 1000)
-		t.log.Error("some of the cluster's samples are lost: the extractor was away for longer than its collectors remember",
-			"seconds", lost/1000)
+	if rec.Received-t.heardTo > maxHole {
+		t.unbroken = rec.Received
 	}
+	t.heardTo = rec.Received
+	t.hostsDue(rec.Received, l)
 }
 
 func (t *taker) frame(rec *frame.Record, l *load) {
@@ -164,6 +163,7 @@ func (t *taker) frame(rec *frame.Record, l *load) {
 		t.log.Debug("a frame in the stream is malformed", "sender", rec.Frame.Host, "err", err)
 		return
 	}
+	t.correct(&rec.Frame, rec.Received, l, samples, events)
 	if !rec.Frame.Derived {
 		t.heard(l.b.Samples[samples:], &rec.Frame, rec.Received, l)
 	}
@@ -190,14 +190,62 @@ func (t *taker) newGmond(in []metric.Sample) []metric.Sample {
 		if last.source != t.source {
 			limit += gmondSlack
 		}
-		if last.source != 0 && s.Time <= limit {
+		switch {
+		case last.source == 0 || s.Time > limit:
+			if t.hole != nil && !t.filling {
+				t.missed(s.Series).ends(span{last.time, s.Time}, t.breaks)
+			}
+			t.gmond[s.Series] = gmondLast{s.Time, t.source}
+		case t.hole != nil && t.missed(s.Series).holds(s.Time):
+		default:
 			gmondDuplicate.Inc()
 			continue
 		}
-		t.gmond[s.Series] = gmondLast{s.Time, t.source}
 		out = append(out, s)
 	}
 	return out
+}
+
+// maxSpans bounds the times without samples that are known of one series.
+const maxSpans = 32
+
+// span is a time without samples of a series, ms.
+type span struct{ from, to int64 }
+
+// hole is where samples of a gmond series may be missing: around each change of the collector that is followed.
+type hole struct {
+	breaks int // that are in spans
+	spans  []span
+}
+
+func (t *taker) missed(s *metric.Series) *hole {
+	h := t.hole[s]
+	if h == nil {
+		h = &hole{}
+		t.hole[s] = h
+	}
+	return h
+}
+
+// ends notes the first sample after a change of the collector, and the last one before it.
+func (h *hole) ends(s span, breaks int) {
+	if h.breaks != breaks && len(h.spans) < maxSpans {
+		h.breaks, h.spans = breaks, append(h.spans, s)
+	}
+}
+
+// holds says whether a sample of another collector is one that is missing, and that it is no more.
+func (h *hole) holds(at int64) bool {
+	for i, s := range h.spans {
+		if at > s.from+gmondSlack && at < s.to-gmondSlack {
+			h.spans[i].to = at
+			if len(h.spans) < maxSpans {
+				h.spans = append(h.spans, span{at, s.to})
+			}
+			return true
+		}
+	}
+	return false
 }
 
 func (t *taker) sweep(now int64) {
@@ -205,6 +253,7 @@ func (t *taker) sweep(now int64) {
 	t.dec.Sweep()
 	t.names.Sweep()
 	t.frames.sweep(now)
+	t.sweepClocks(now)
 	for s, last := range t.gmond {
 		if now-last.time > 2*sweepEvery.Milliseconds() {
 			delete(t.gmond, s)

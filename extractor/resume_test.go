@@ -1,0 +1,499 @@
+package extractor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"keepwatch/bus"
+	"keepwatch/collector/frame"
+	"keepwatch/internal/batch"
+	"keepwatch/internal/conf"
+	"keepwatch/metric"
+)
+
+// scenario is what happens to a cluster, drawn beforehand; times are ms since its begin.
+type scenario struct {
+	seed       uint64
+	length     int64
+	aggregator []fate
+	senders    int
+	gmonds     int
+	crashes    []outage // of the extractor
+	slow       []outage // of the bus: each publish then takes a second and a half
+}
+
+// fate is what happens to one aggregator.
+type fate struct {
+	skew   int64    // of its clock, ms
+	deaths []outage // it forgets all
+	cuts   []int64  // its connections break
+	hangs  bool     // while it is dead a connection is not refused but not answered
+}
+
+type outage struct{ from, to int64 }
+
+func (o outage) has(at int64) bool { return at >= o.from && at < o.to }
+
+func drawOutages(t *rapid.T, what string, most int, longest, length int64) (out []outage) {
+	at := int64(0)
+	for range rapid.IntRange(0, most).Draw(t, what) {
+		at += rapid.Int64Range(2000, length/2).Draw(t, what+" after")
+		to := at + rapid.Int64Range(100, longest).Draw(t, what+" for")
+		if to >= length {
+			break
+		}
+		out = append(out, outage{at, to})
+		at = to
+	}
+	return out
+}
+
+func drawScenario(t *rapid.T) scenario {
+	s := scenario{
+		seed: rapid.Uint64().Draw(t, "seed"), length: rapid.Int64Range(20_000, 240_000).Draw(t, "length"),
+		senders: rapid.IntRange(1, 3).Draw(t, "senders"), gmonds: rapid.IntRange(0, 2).Draw(t, "gmonds"),
+	}
+	skew := int64(400)
+	if s.gmonds == 0 {
+		skew = 5000 // aggregators give gmond packets their own time: with clocks further apart one packet is two samples
+	}
+	for i := range rapid.IntRange(2, 3).Draw(t, "aggregators") {
+		name := fmt.Sprintf("aggregator %d ", i)
+		f := fate{skew: rapid.Int64Range(-skew, skew).Draw(t, name+"skew"), hangs: rapid.Bool().Draw(t, name+"hangs")}
+		f.deaths = drawOutages(t, name+"dies", 4, 60_000, s.length)
+		for _, o := range drawOutages(t, name+"cut", 3, 1000, s.length) {
+			f.cuts = append(f.cuts, o.from)
+		}
+		s.aggregator = append(s.aggregator, f)
+	}
+	s.crashes = drawOutages(t, "extractor crashes", 2, 30_000, s.length)
+	s.slow = drawOutages(t, "bus is slow", 2, 20_000, s.length)
+	return s
+}
+
+// Property: whatever dies, restarts, is cut off or slow, in whatever order frames are heard, every sample that an
+// aggregator heard and remembered is published, and by one run of the extractor once.
+func TestNothingIsLostOrDoubled(t *testing.T) {
+	// The compressors keep channels, which must not be those of a bubble.
+	if _, err := batch.Decompress(nil, batch.Compress(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		s := drawScenario(rt)
+		var wrong []string
+		dir := t.TempDir()
+		ring := keyring(t)
+		synctest.Test(t, func(t *testing.T) { wrong = play(t, s, dir, ring) })
+		if len(wrong) > 0 {
+			rt.Fatalf("%d samples are wrong:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 10)], "\n"))
+		}
+	})
+}
+
+// world is a scenario on its way, in a bubble with its own clock.
+type world struct {
+	s     scenario
+	start time.Time
+	rnd   *rand.Rand
+	ring  *frame.Keyring
+	nodes []*node
+
+	mu      sync.Mutex
+	spoken  int               // samples so far; the number of each is its value, whatever becomes of its time
+	must    map[string]string // sample that must come: why
+	got     map[string]int    // by the present run
+	ever    map[string]bool   // by any
+	doubled []string
+}
+
+func (w *world) now() int64 { return time.Since(w.start).Milliseconds() }
+
+func play(t *testing.T, s scenario, dir string, ring *frame.Keyring) []string {
+	w := &world{
+		s: s, start: time.Now(), rnd: rand.New(rand.NewPCG(s.seed, 1)), ring: ring,
+		must: make(map[string]string), got: make(map[string]int), ever: make(map[string]bool),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var addrs []string
+	var wg sync.WaitGroup
+	for i, f := range s.aggregator {
+		n := newNode(w, f, i)
+		w.nodes = append(w.nodes, n)
+		addrs = append(addrs, n.addr)
+		wg.Go(func() { n.live(ctx) })
+	}
+	wg.Go(func() { w.talk(ctx) })
+	wg.Go(func() { w.extract(t, ctx, dir, addrs) })
+	// What is owed must have come two minutes after all is well again.
+	rest(ctx, time.Duration(s.length)*time.Millisecond+2*time.Minute)
+	cancel()
+	for _, n := range w.nodes {
+		n.wg.Wait()
+	}
+	wg.Wait()
+	wrong := slices.Clone(w.doubled)
+	for k, why := range w.must {
+		if !w.ever[k] {
+			wrong = append(wrong, fmt.Sprintf("%s never came: %s", k, why))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// rest waits on the bubble's clock.
+func rest(ctx context.Context, d time.Duration) bool { return pause(ctx, d) }
+
+// extract runs the extractor and lets it crash: what its file holds then is what it knows.
+func (w *world) extract(t *testing.T, ctx context.Context, dir string, addrs []string) {
+	for i := 0; ; i++ {
+		end := time.Duration(1<<62 - 1)
+		if i < len(w.s.crashes) {
+			end = time.Duration(w.s.crashes[i].from-w.now()) * time.Millisecond
+		}
+		run, stop := context.WithCancel(ctx)
+		b, err := openBook(dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Error(err)
+			stop()
+			return
+		}
+		opt := &Options{Bus: w, Keys: w.ring, Log: slog.New(slog.DiscardHandler), HostDmax: time.Hour, Interval: 15 * time.Second}
+		p, err := newPull(conf.Cluster{Name: "web", Collectors: addrs}, opt, b)
+		if err != nil {
+			t.Error(err)
+			stop()
+			return
+		}
+		p.dial = w.dial
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = b.run(run) })
+		wg.Go(func() {
+			if err := p.run(run); err != nil {
+				t.Error(err)
+			}
+		})
+		rest(ctx, end)
+		stop()
+		wg.Wait()
+		if ctx.Err() != nil || i >= len(w.s.crashes) {
+			return
+		}
+		w.mu.Lock()
+		clear(w.got)
+		w.mu.Unlock()
+		if !rest(ctx, time.Duration(w.s.crashes[i].to-w.now())*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// talk lets the senders speak until the scenario ends.
+func (w *world) talk(ctx context.Context) {
+	type mouth struct {
+		sealer *frame.Sealer
+		name   string
+		gmond  bool
+		next   int64
+	}
+	var mouths []*mouth
+	for i := range w.s.senders + w.s.gmonds {
+		m := &mouth{name: fmt.Sprintf("host%d", i), gmond: i >= w.s.senders}
+		m.sealer = w.sealer(m.name, uint64(i))
+		mouths = append(mouths, m)
+	}
+	for w.now() < w.s.length {
+		for _, m := range mouths {
+			if w.now() < m.next {
+				continue
+			}
+			if m.gmond {
+				// gmond sends a metric no more often than this.
+				m.next = w.now() + 4000 + w.rnd.Int64N(2000)
+				w.packet(m.name)
+				continue
+			}
+			m.next = w.now() + 500 + w.rnd.Int64N(1500)
+			w.frame(m.sealer, m.name)
+		}
+		if !rest(ctx, 100*time.Millisecond) {
+			return
+		}
+	}
+}
+
+func (w *world) sealer(host string, random uint64) *frame.Sealer {
+	s, err := frame.NewSealer(frame.SealerOptions{Keys: w.ring, Boot: frame.Boot{Start: time.Now().UnixMilli(), Random: random}, Cluster: "web", Host: host, Payload: 1400})
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func seal(s *frame.Sealer, host, name string, at int64, value int, gmond bool) (out []byte) {
+	b := &batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("web", host, name, nil, "", metric.Gauge), Time: at, Value: float64(value)}}}
+	s.Seal(b, frame.Stamp{Now: time.Now(), Interval: 15 * time.Second, Gmond: gmond}, func(d []byte) { out = slices.Clone(d) })
+	return out
+}
+
+// frame is heard by every aggregator that lives, by each a little later or twice.
+func (w *world) frame(s *frame.Sealer, host string) {
+	w.spoken++
+	d := seal(s, host, "load", time.Now().UnixMilli(), w.spoken, false)
+	key := fmt.Sprintf("%s load %d", host, w.spoken)
+	for _, n := range w.nodes {
+		for range 1 + w.rnd.IntN(8)/7 {
+			n.hear(w.rnd.Int64N(300), func() []byte { return d }, func(why string) { w.must[key] = why })
+		}
+	}
+}
+
+// packet is a gmond packet: each aggregator gives it the time at which it came, and makes a frame of its own. One of
+// the samples that they make of it must come.
+func (w *world) packet(host string) {
+	w.spoken++
+	number := w.spoken
+	key := fmt.Sprintf("%s gmond_sensor %d", host, number)
+	for _, n := range w.nodes {
+		n.hear(w.rnd.Int64N(100), func() []byte {
+			return seal(n.sealer, host, "gmond_sensor", n.clock(), number, true)
+		}, func(why string) { w.must[key] = why })
+	}
+}
+
+// Publish takes note of what comes.
+func (w *world) Publish(ctx context.Context, _ bus.Kind, _ string, b *batch.Batch) error {
+	for _, o := range w.s.slow {
+		if o.has(w.now()) && !rest(ctx, 1500*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range b.Samples {
+		if x.Series.Name != "load" && x.Series.Name != "gmond_sensor" {
+			continue
+		}
+		key := fmt.Sprintf("%s %s %.0f", x.Series.Host, x.Series.Name, x.Value)
+		w.ever[key] = true
+		if w.got[key]++; w.got[key] == 2 {
+			w.doubled = append(w.doubled, key+" came twice in one run")
+		}
+	}
+	return nil
+}
+
+func (w *world) Consume(ctx context.Context, _ string, _ bus.ConsumeOptions, _ func(context.Context, []bus.Message) error) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (w *world) Lag(context.Context, string, bus.Kind) (uint64, time.Duration, error) {
+	return 0, 0, nil
+}
+
+func (w *world) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	for _, n := range w.nodes {
+		if n.addr == addr {
+			return n.accept(ctx)
+		}
+	}
+	return nil, errors.New("no such address")
+}
+
+// node is an aggregator: what it heard, and the streams that it serves.
+type node struct {
+	w      *world
+	fate   fate
+	addr   string
+	number int
+	sealer *frame.Sealer // of its own frames, since it lives
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	alive   bool
+	life    int
+	entries []entry
+	newest  int64
+	changed chan struct{}
+	conns   map[net.Conn]bool
+	greeter *frame.Greeter
+}
+
+type entry struct {
+	at       int64 // its clock
+	datagram []byte
+}
+
+func newNode(w *world, f fate, i int) *node {
+	n := &node{w: w, fate: f, addr: fmt.Sprintf("a%d:1", i), number: i, changed: make(chan struct{}), conns: make(map[net.Conn]bool)}
+	n.rise()
+	return n
+}
+
+func (n *node) clock() int64 { return time.Now().UnixMilli() + n.fate.skew }
+
+func (n *node) rise() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.alive, n.life, n.entries, n.newest = true, n.life+1, nil, 0
+	n.greeter = frame.NewGreeter(n.w.ring)
+	n.sealer = n.w.sealer(fmt.Sprintf("a%d", n.number), uint64(1000*n.life+n.number))
+}
+
+// live plays the fate.
+func (n *node) live(ctx context.Context) {
+	type turn struct {
+		at int64
+		do func()
+	}
+	var turns []turn
+	for _, o := range n.fate.deaths {
+		turns = append(turns, turn{o.from, func() { n.cut(true) }}, turn{o.to, n.rise})
+	}
+	for _, at := range n.fate.cuts {
+		turns = append(turns, turn{at, func() { n.cut(false) }})
+	}
+	slices.SortFunc(turns, func(a, b turn) int { return int(a.at - b.at) })
+	for _, x := range turns {
+		if !rest(ctx, time.Duration(x.at-n.w.now())*time.Millisecond) {
+			break
+		}
+		x.do()
+	}
+	<-ctx.Done()
+	n.cut(true)
+}
+
+func (n *node) cut(die bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if die {
+		n.alive, n.entries = false, nil
+	}
+	for c := range n.conns {
+		c.Close()
+	}
+}
+
+// survives says until when it lives that lives at a time.
+func (n *node) survives(at int64) int64 {
+	for _, o := range n.fate.deaths {
+		if o.from > at {
+			return o.from
+		}
+	}
+	return 1 << 60
+}
+
+// hear takes a datagram after a while, if it lives then. If it goes on living for ten minutes, or to the end, it
+// must be published: owe says so.
+func (n *node) hear(after int64, datagram func() []byte, owe func(why string)) {
+	n.wg.Go(func() {
+		rest(context.Background(), time.Duration(after)*time.Millisecond)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if !n.alive {
+			return
+		}
+		n.newest = max(n.newest, n.clock())
+		n.entries = append(n.entries, entry{n.newest, datagram()})
+		close(n.changed)
+		n.changed = make(chan struct{})
+		if at := n.w.now(); n.survives(at) >= min(at+remembered.Milliseconds(), n.w.s.length) {
+			n.w.mu.Lock()
+			defer n.w.mu.Unlock()
+			owe(fmt.Sprintf("%s heard it at %d and lives", n.addr, at))
+		}
+	})
+}
+
+func (n *node) accept(ctx context.Context) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.alive {
+		if n.fate.hangs {
+			n.mu.Unlock()
+			<-ctx.Done()
+			n.mu.Lock()
+		}
+		return nil, errors.New("refused")
+	}
+	client, server := net.Pipe()
+	n.conns[server] = true
+	greeter := n.greeter
+	n.wg.Go(func() {
+		defer func() {
+			server.Close()
+			n.mu.Lock()
+			delete(n.conns, server)
+			n.mu.Unlock()
+		}()
+		hello := make([]byte, frame.HelloSize)
+		if _, err := io.ReadFull(server, hello); err != nil {
+			return
+		}
+		n.mu.Lock()
+		w, since, err := greeter.Accept(hello, frame.Nonce{byte(n.life), byte(len(n.entries)), byte(time.Now().UnixMilli()), byte(time.Now().UnixMilli() >> 8), byte(n.number)}, time.Now().Add(time.Duration(n.fate.skew)*time.Millisecond))
+		n.mu.Unlock()
+		if err == nil {
+			n.serve(server, w, since)
+		}
+	})
+	return client, nil
+}
+
+// serve does as collector/state's server: batches of entries, a heartbeat when there are none.
+func (n *node) serve(c net.Conn, w *frame.StreamWriter, since int64) {
+	out := w.AppendGreeting(nil)
+	since = max(since, n.clock()-remembered.Milliseconds())
+	next := -1
+	for {
+		n.mu.Lock()
+		if next < 0 {
+			next, _ = slices.BinarySearchFunc(n.entries, since, func(e entry, at int64) int { return int(e.at - at) })
+		}
+		some := n.entries[min(next, len(n.entries)):min(next+256, len(n.entries))]
+		oldest := n.clock()
+		if len(n.entries) > 0 {
+			oldest = max(n.entries[0].at, oldest-remembered.Milliseconds())
+		}
+		n.newest = max(n.newest, n.clock())
+		changed, newest := n.changed, n.newest
+		n.mu.Unlock()
+		next += len(some)
+		for _, e := range some {
+			out = w.AppendFrame(out, e.at, e.datagram)
+		}
+		if len(some) == 0 {
+			out = w.AppendHeartbeat(out, newest, oldest)
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Write(out); err != nil {
+			return
+		}
+		if out = out[:0]; len(some) > 0 {
+			continue
+		}
+		beat := time.NewTimer(frame.Heartbeat)
+		select {
+		case <-changed:
+		case <-beat.C:
+		}
+		beat.Stop()
+	}
+}
