@@ -53,6 +53,27 @@ func TestShippedThresholds(t *testing.T) {
 	}
 }
 
+// A clock that is wrong, either way, is a warning after a minute.
+func TestShippedClockThreshold(t *testing.T) {
+	w := &world{T: t, d: pgtest.New(t), conf: conf.Default().Alerter, t0: time.Now().Add(-time.Hour).UnixMilli()}
+	e := w.engine()
+	w.load(e)
+	const name = "keepwatch_host_clock_skew_seconds"
+	at := int64(0)
+	for _, c := range []struct {
+		value float64
+		want  string
+	}{{5, "none"}, {-5, "none"}, {6, "warning"}, {0, "ok"}, {-3600, "warning"}, {1, "ok"}} {
+		for range 6 { // 15 s apart
+			at += 15
+			w.take(e, name, at, c.value)
+		}
+		if got := w.text("SELECT coalesce(max(state), 'none') FROM alerts WHERE metric = $1", name); got != c.want {
+			t.Errorf("%v s: got %s, want %s", c.value, got, c.want)
+		}
+	}
+}
+
 func (w *world) engine() *engine {
 	return newEngine(Options{Config: w.conf, DB: w.d, URL: "https://watch.example.com", Log: slog.New(slog.DiscardHandler)}, w.t0,
 		func(err error) { w.Errorf("the term ended: %v", err) })

@@ -185,6 +185,9 @@ INSERT INTO rules (name, metric, critical, no_data, description) VALUES
 		'The HA agent that holds a virtual address sees another host that has it too, by ARP or by its advertisements. Find the host by its MAC address in keepwatch ha status and take the address away there.'),
 	('Check failed', 'keepwatch_check_up', '1:', false,
 		'A remote check found its target down, by as many vantage points as its quorum asks for. The host page lists what each of them sees, and the events say why.');
+INSERT INTO rules (name, metric, warning, for_seconds, no_data, description) VALUES
+	('Clock of a host is wrong', 'keepwatch_host_clock_skew_seconds', '-5:5', 60, false,
+		'The clock of the host is more than 5 seconds off, ahead when the value is positive. What it sends is stored at the right time all the same, but its logs and what runs at a time are not. Run chrony or systemd-timesyncd there.');
 
 CREATE TABLE rule_contacts (
 	rule    int NOT NULL REFERENCES rules ON DELETE CASCADE,
