@@ -19,6 +19,10 @@ const missedIntervals = 4
 // minInterval keeps a sender that announces no interval from being lost at once.
 const minInterval = int64(time.Second / time.Millisecond)
 
+// trustedSkew is how far a sender's clock may be from ours for an event to have the sender's time, which is the same at
+// every collector: a clock that is further off is wrong.
+const trustedSkew = 2000 // ms
+
 var (
 	// ErrTooManyHosts and ErrTooManySeries are the bounds of Options; what would pass them is dropped whole.
 	ErrTooManyHosts  = errors.New("too many hosts")
@@ -118,7 +122,11 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 		text = "has started anew"
 	}
 	id := prefix + "joined-" + strconv.FormatInt(now.epoch, 10) + again
-	return append(events, h.event(id, metric.EventHostJoined, now.sent, text))
+	at := now.sent
+	if d := now.heard - now.sent; d > trustedSkew || d < -trustedSkew {
+		at = now.heard
+	}
+	return append(events, h.event(id, metric.EventHostJoined, at, text))
 }
 
 // findLost appends host_lost for hosts that are past their deadline and forgets those silent for dmax, gmondDmax where
