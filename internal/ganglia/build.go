@@ -19,10 +19,10 @@ type builder struct {
 	sum     *Sum    // last of the present summary, while it is open
 	extras  []Extra // of metric or sum
 
-	text   []byte
-	words  map[string]string  // strings in use
-	shared map[string][]Extra // last extras of each metric's name
-	held   int64
+	text  []byte
+	words map[string]string  // strings in use
+	lists map[string][]Extra // last extras of each metric's name
+	held  int64
 }
 
 // Estimates of memory, bytes.
@@ -37,7 +37,7 @@ const (
 )
 
 func newBuilder(lim Limits) *builder {
-	return &builder{lim: lim, report: &Report{}, words: make(map[string]string), shared: make(map[string][]Extra)}
+	return &builder{lim: lim, report: &Report{}, words: make(map[string]string), lists: make(map[string][]Extra)}
 }
 
 func (b *builder) document() *Document {
@@ -196,7 +196,7 @@ func (b *builder) startMetric(t *tag) {
 		case "NAME":
 			m.Name, named = b.string(a.value), len(a.value) > 0
 		case "VAL":
-			m.Value, valued = b.string(a.value), true
+			m.Value, valued = b.value(a.value), true
 		case "TYPE":
 			m.Type = b.string(a.value)
 		case "UNITS":
@@ -251,7 +251,7 @@ func (b *builder) startSum(t *tag) {
 		Name: b.get(t, "NAME"), Num: int(number[uint32](t, "NUM")), Type: b.get(t, "TYPE"),
 		Units: b.get(t, "UNITS"), Slope: b.get(t, "SLOPE"),
 	}
-	text := value(t, "SUM")
+	text := attribute(t, "SUM")
 	v, ok := Number(text)
 	if sum.Name == "" || !ok {
 		b.fault(sum.Name, "METRICS lacks NAME, or its SUM %.30q is no number", text)

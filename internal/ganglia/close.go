@@ -40,14 +40,14 @@ func (b *builder) share(name string) []Extra {
 	if len(b.extras) == 0 {
 		return nil
 	}
-	last := b.shared[name]
+	last := b.lists[name]
 	if slices.Equal(last, b.extras) {
 		return last
 	}
 	last = slices.Clone(b.extras)
 	b.held += int64(len(last)) * heldExtra
-	if len(b.shared) < maxWords {
-		b.shared[name] = last
+	if len(b.lists) < maxWords {
+		b.lists[name] = last
 	}
 	return last
 }

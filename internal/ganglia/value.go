@@ -2,7 +2,7 @@ package ganglia
 
 import "bytes"
 
-func value(t *tag, key string) []byte {
+func attribute(t *tag, key string) []byte {
 	for _, a := range t.attrs {
 		if string(a.key) == key {
 			return a.value
@@ -11,23 +11,31 @@ func value(t *tag, key string) []byte {
 	return nil
 }
 
-func (b *builder) get(t *tag, key string) string { return b.string(value(t, key)) }
+func (b *builder) get(t *tag, key string) string { return b.string(attribute(t, key)) }
 
-// string makes a string of a value: escapes resolved, UTF-8, and the same one for the same text where it is short.
-func (b *builder) string(v []byte) string {
+// string makes a string of an attribute: escapes resolved, UTF-8, and the same one for the same text where it is
+// short.
+func (b *builder) string(v []byte) string { return b.shared(v, maxWord) }
+
+// value is string for a VAL, of which only the shortest come often.
+func (b *builder) value(v []byte) string { return b.shared(v, maxCommonValue) }
+
+const maxCommonValue = 4
+
+// shared makes a string, one for all equal ones of up to limit bytes.
+func (b *builder) shared(v []byte, limit int) string {
 	if len(v) == 0 {
 		return ""
 	}
-	escaped := bytes.IndexByte(v, '&') >= 0
-	if escaped {
+	if bytes.IndexByte(v, '&') >= 0 {
 		b.text = resolve(b.text[:0], v)
 		if b.twice {
 			b.text = resolve(nil, b.text)
 		}
 		v = b.text
 	}
-	if len(v) > maxWord {
-		b.held += int64(len(v))
+	if len(v) > limit {
+		b.held += int64(len(v)) + 16
 		return utf8Of(string(v))
 	}
 	if s, ok := b.words[string(v)]; ok {
@@ -41,7 +49,7 @@ func (b *builder) string(v []byte) string {
 	return s
 }
 
-func number[T uint32 | int64](t *tag, key string) T { return parse[T](value(t, key)) }
+func number[T uint32 | int64](t *tag, key string) T { return parse[T](attribute(t, key)) }
 
 // parse reads a whole number softly: what is none, or negative, or too large, is 0.
 func parse[T uint32 | int64](v []byte) T {
