@@ -14,57 +14,78 @@ import (
 
 	"keepwatch/haagent/keepalived"
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
-// importFlags are what decides how a foreign configuration is read.
-type importFlags struct {
-	configID string
-	strict   bool
+// importStatus ends the text of every import.
+const importStatus = `
+
+The exit status is 0 when there is something to run, 1 when there is nothing; with --strict also 1 after any mistake.`
+
+// translation is what a foreign configuration becomes.
+type translation struct {
+	config   conf.Config
+	comments map[string]string
+	notes    []report.Note
+	usable   bool // there is something to run
 }
 
 func importCommand() *cobra.Command {
 	c := &cobra.Command{Use: "import", Short: "Translate another program's configuration into Keepwatch's"}
-	var f importFlags
-	k := &cobra.Command{
-		Use: "keepalived FILE", Short: "Translate a keepalived.conf: the configuration on stdout, what differs on stderr", Args: cobra.ExactArgs(1),
-		Long: `Reads a keepalived.conf, with the files that it includes, and prints a configuration for 'keepwatch haagent'. All that
-has no equivalent, and every mistake in the file, is told on stderr with its line and what happens instead; the rest is
-imported. FILE - is stdin.
-
-The exit status is 0 when there is something to run, 1 when there is nothing; with --strict also 1 after any mistake.`,
-		Example: "  keepwatch import keepalived /etc/keepalived/keepalived.conf > keepwatch.yaml",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return importKeepalived(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], f)
-		},
-	}
-	k.Flags().StringVarP(&f.configID, "config-id", "i", "", "what lines that begin with @ are compared with; empty: this host's name up to its first dot")
-	k.Flags().BoolVar(&f.strict, "strict", false, "exit with status 1 after any mistake")
-	c.AddCommand(k)
+	c.AddCommand(importKeepalived(), importGmond(), importGmetad())
 	return c
 }
 
-// importKeepalived translates file, or in when it is "-", to out, and tells what there is to tell on notes.
-func importKeepalived(in io.Reader, out, notes io.Writer, file string, f importFlags) error {
-	data, err := importSource(in, file)
-	if err != nil {
-		return fmt.Errorf("cannot read %q: %w", file, err)
+func importKeepalived() *cobra.Command {
+	var configID string
+	k := importFrom("keepalived", func(file string, data []byte) translation {
+		r := keepalived.Import(file, data, keepalivedOptions(configID))
+		t := translation{conf.Default(), r.Comments, r.Notes, r.Usable()}
+		t.config.HAAgent = r.Config
+		return t
+	})
+	k.Short = "Translate a keepalived.conf: the configuration on stdout, what differs on stderr"
+	k.Long = `Reads a keepalived.conf, with the files that it includes, and prints a configuration for 'keepwatch haagent'. All that
+has no equivalent, and every mistake in the file, is told on stderr with its line and what happens instead; the rest is
+imported. FILE - is stdin.` + importStatus
+	k.Example = "  keepwatch import keepalived /etc/keepalived/keepalived.conf > keepwatch.yaml"
+	k.Flags().StringVarP(&configID, "config-id", "i", "", "what lines that begin with @ are compared with; empty: this host's name up to its first dot")
+	return k
+}
+
+// importFrom is a command that translates a file.
+func importFrom(program string, translate func(file string, data []byte) translation) *cobra.Command {
+	var strict bool
+	c := &cobra.Command{
+		Use: program + " FILE", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := args[0]
+			data, err := importSource(cmd.InOrStdin(), file)
+			if err != nil {
+				return fmt.Errorf("cannot read %q: %w", file, err)
+			}
+			if file == "-" {
+				file = "stdin"
+			}
+			return printImport(cmd.OutOrStdout(), cmd.ErrOrStderr(), file, translate(file, data), strict)
+		},
 	}
-	if file == "-" {
-		file = "stdin"
-	}
-	r := keepalived.Import(file, data, importOptions(f.configID))
-	for _, n := range r.Notes {
+	c.Flags().BoolVar(&strict, "strict", false, "exit with status 1 after any mistake")
+	return c
+}
+
+// printImport prints a translation to out, and what there is to tell on notes.
+func printImport(out, notes io.Writer, file string, t translation, strict bool) error {
+	for _, n := range t.notes {
 		if _, err := fmt.Fprintln(notes, n); err != nil {
 			return err
 		}
 	}
-	if !r.Usable() {
+	if !t.usable {
 		return fmt.Errorf("%q holds nothing that can be imported", file)
 	}
-	c := conf.Default()
-	c.HAAgent = r.Config
 	var text strings.Builder
-	if err := conf.Write(&text, c, r.Comments); err != nil {
+	if err := conf.Write(&text, t.config, t.comments); err != nil {
 		return err
 	}
 	if _, err := conf.Parse("the translation", []byte(text.String()), nil); err != nil {
@@ -73,7 +94,7 @@ func importKeepalived(in io.Reader, out, notes io.Writer, file string, f importF
 	if _, err := io.WriteString(out, text.String()); err != nil {
 		return err
 	}
-	if n := r.Mistakes(); f.strict && n > 0 {
+	if n := report.Mistakes(t.notes); strict && n > 0 {
 		return fmt.Errorf("mistakes in %q: %d", file, n)
 	}
 	return nil
@@ -81,7 +102,7 @@ func importKeepalived(in io.Reader, out, notes io.Writer, file string, f importF
 
 func importSource(in io.Reader, file string) ([]byte, error) {
 	if file == "-" {
-		return io.ReadAll(io.LimitReader(in, keepalived.MaxFile+1))
+		return io.ReadAll(io.LimitReader(in, report.MaxFile+1))
 	}
 	return readBounded(file)
 }
@@ -100,11 +121,11 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() // read only: nothing to lose
-	return io.ReadAll(io.LimitReader(f, keepalived.MaxFile+1))
+	return io.ReadAll(io.LimitReader(f, report.MaxFile+1))
 }
 
-// importOptions are those of this host, which is the one that keepalived runs on.
-func importOptions(configID string) keepalived.Options {
+// keepalivedOptions are those of this host, which is the one that keepalived runs on.
+func keepalivedOptions(configID string) keepalived.Options {
 	if configID == "" {
 		if host, err := os.Hostname(); err == nil {
 			configID, _, _ = strings.Cut(host, ".")

@@ -75,3 +75,63 @@ func write(t *testing.T, file, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestImportGanglia: Debian's own files and what includes others, from a file and from stdin.
+func TestImportGanglia(t *testing.T) {
+	folder := t.TempDir()
+	gmond, gmetad := filepath.Join(folder, "gmond.conf"), filepath.Join(folder, "gmetad.conf")
+	write(t, gmond, "include ('"+folder+"/conf.d/*.conf')\nudp_send_channel { host = 127.0.0.1 port = 8649 bind_hostname = yes }\nglobals { mtue = no }\n")
+	if err := os.Mkdir(filepath.Join(folder, "conf.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "conf.d", "a.conf"), "cluster { name = \"${KW_CLUSTER}\" }\ntcp_accept_channel { port = 8649 acl { default = deny } }\n")
+	write(t, gmetad, "include "+folder+"/*.inc\ndata_source lab 20 localhost\n")
+	write(t, filepath.Join(folder, "grid.inc"), "gridname '${KW_CLUSTER}'\ntrusted_hosts localhost nosuch.invalid\n")
+	t.Setenv("KW_CLUSTER", "lab")
+	run := func(in string, args ...string) (out, notes string, c conf.Config, err error) {
+		t.Helper()
+		cmd := command()
+		var o, e bytes.Buffer
+		cmd.SetArgs(append([]string{"import"}, args...))
+		cmd.SetIn(strings.NewReader(in))
+		cmd.SetOut(&o)
+		cmd.SetErr(&e)
+		if err = cmd.ExecuteContext(t.Context()); o.Len() > 0 {
+			var bad error
+			if c, bad = conf.Parse("out.yaml", o.Bytes(), nil); bad != nil {
+				t.Errorf("%q: does not load: %v\n%s", args, bad, o.String())
+			}
+		}
+		return o.String(), e.String(), c, err
+	}
+	_, notes, c, err := run("", "gmond", gmond)
+	if g := c.Collector.Gmond; err != nil || c.Cluster != "lab" || len(g.Send) != 1 || len(g.Receive) != 0 || g.XML.Listen != "0.0.0.0:8649" {
+		t.Errorf("got %+v, %v", g, err)
+	}
+	for _, want := range []string{gmond + `:3:11: mistake: "mtue"`, "a.conf:2:34: remark: acl with default", "changed: send_metadata_interval 0 with the unicast channel of line 2"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("got notes\n%s\nwant %q in them", notes, want)
+		}
+	}
+	if out, _, _, err := run("", "gmond", "--strict", gmond); err == nil || err.Error() != "mistakes in \""+gmond+"\": 1" || out == "" {
+		t.Errorf("strict: got %v, want the translation and an error", err)
+	}
+	_, notes, c, err = run("", "gmetad", gmetad)
+	if g := c.Extractor.Ganglia; err != nil || g.Grid != "lab" || len(g.Sources) != 1 || len(g.AcceptFrom) != 1 {
+		t.Errorf("got %+v, %v\n%s", g, err, notes)
+	}
+	for program, file := range map[string]string{"gmond": "gmond-t.conf", "gmetad": "debian.conf"} {
+		data, err := os.ReadFile("../../internal/" + program + "conf/testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, notes, _, err := run(string(data), program, "--strict", "-"); err != nil || out == "" || notes != "" && !strings.HasPrefix(notes, "stdin:") {
+			t.Errorf("%s of %s: got %v\n%s", program, file, err, notes)
+		}
+	}
+	for _, bad := range [][]string{{"gmond", folder}, {"gmond", "/dev/zero"}, {"gmetad", folder + "/none"}, {"gmond", gmetad}, {"gmetad"}} {
+		if out, _, _, err := run("", bad...); err == nil || out != "" {
+			t.Errorf("%q: got %v and %q, want an error and nothing", bad, err, out)
+		}
+	}
+}

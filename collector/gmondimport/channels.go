@@ -232,6 +232,6 @@ func (t *translator) source(s *gmondconf.SendChannel, host string) string {
 			return own
 		}
 	}
-	t.note(s.Set["bind_hostname"], report.Missing, "bind_hostname: this host's name stands for no address here: set bind, or let the system choose")
+	t.note(s.Set["bind_hostname"], report.Missing, "bind_hostname: this host's name stands for no address that others know: set bind, or let the system choose")
 	return ""
 }

@@ -26,7 +26,8 @@ const (
 // Options are what the configuration's meaning depends on beside its text.
 type Options struct {
 	gmondconf.Options
-	// Own is the address of this family that this host's name stands for, for bind_hostname; nil, or false: none.
+	// Own is the address of this family that this host's name stands for, for bind_hostname; nil, or false: none that
+	// other hosts know.
 	Own func(ipv6 bool) (address string, ok bool)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // addressList translates the lines of virtual_ipaddress and its like. device is written where an address
@@ -25,7 +26,7 @@ func (t *translator) addressList(s *statement, device string) (all []item[conf.A
 		}
 		one := item[conf.Address]{value: a, at: k.at}
 		if slices.ContainsFunc(all, func(o item[conf.Address]) bool { return o.value.Addr() == a.Addr() }) {
-			t.notes.add(k.at, Mistake, "%s: %s stands twice: the first one counts", s.keyword(), a.Addr())
+			t.notes.Add(k.at, report.Mistake, "%s: %s stands twice: the first one counts", s.keyword(), a.Addr())
 			continue
 		}
 		all = append(all, one)
@@ -38,7 +39,7 @@ func (t *translator) prefix(k *statement, text string) (netip.Prefix, bool) {
 	host, length, given := strings.Cut(text, "/")
 	a, err := netip.ParseAddr(host)
 	if err != nil || a.Zone() != "" {
-		t.notes.add(k.at, Mistake, "%.60q is no address: it is left out", text)
+		t.notes.Add(k.at, report.Mistake, "%.60q is no address: it is left out", text)
 		return netip.Prefix{}, false
 	}
 	a = a.Unmap()
@@ -50,10 +51,10 @@ func (t *translator) prefix(k *statement, text string) (netip.Prefix, bool) {
 			bits = n
 		}
 		if digits != length || strconv.Itoa(bits) != digits {
-			t.notes.add(k.at, Mistake, "%.60q: want a prefix length up to %d: /%d is used, as keepalived does", text, most, bits)
+			t.notes.Add(k.at, report.Mistake, "%.60q: want a prefix length up to %d: /%d is used, as keepalived does", text, most, bits)
 		}
 	} else {
-		t.notes.add(k.at, Changed, "%s has no prefix length: /%d is written, as keepalived takes it", a, bits)
+		t.notes.Add(k.at, report.Changed, "%s has no prefix length: /%d is written, as keepalived takes it", a, bits)
 	}
 	return netip.PrefixFrom(a, bits), true
 }
@@ -76,18 +77,18 @@ func (t *translator) addressLine(s, k *statement) (a conf.Address, ok bool) {
 		case "label":
 			a.Label = t.label(k, a, value)
 		case "brd", "broadcast":
-			t.notes.add(k.at, Missing, "%s: brd: the address has no broadcast address of its own", a.Addr())
+			t.notes.Add(k.at, report.Missing, "%s: brd: the address has no broadcast address of its own", a.Addr())
 		case "peer", "preferred_lft", "track_group":
-			t.notes.add(k.at, Missing, "%s: %s %.40q is left out", a.Addr(), args[i], value)
+			t.notes.Add(k.at, report.Missing, "%s: %s %.40q is left out", a.Addr(), args[i], value)
 		case "home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "use_vmac", "no_track":
-			t.notes.add(k.at, Missing, "%s: %s is left out", a.Addr(), args[i])
+			t.notes.Add(k.at, report.Missing, "%s: %s is left out", a.Addr(), args[i])
 			continue
 		default:
-			t.notes.add(k.at, Mistake, "%s %s: %.40q is unknown: it is ignored. One address stands on each line", s.keyword(), a.Addr(), args[i])
+			t.notes.Add(k.at, report.Mistake, "%s %s: %.40q is unknown: it is ignored. One address stands on each line", s.keyword(), a.Addr(), args[i])
 			continue
 		}
 		if value == "" {
-			t.notes.add(k.at, Mistake, "%s: %s wants a word behind it: it is ignored", a.Addr(), args[i])
+			t.notes.Add(k.at, report.Mistake, "%s: %s wants a word behind it: it is ignored", a.Addr(), args[i])
 		}
 		i++
 	}
@@ -101,16 +102,16 @@ func (t *translator) scope(k *statement, text string) string {
 	case "site", "link", "host", "nowhere":
 		return text
 	}
-	t.notes.add(k.at, Missing, "scope %.20q: only global, site, link, host and nowhere: it is left out", text)
+	t.notes.Add(k.at, report.Missing, "scope %.20q: only global, site, link, host and nowhere: it is left out", text)
 	return ""
 }
 
 func (t *translator) label(k *statement, a conf.Address, text string) string {
 	switch {
 	case len(text) > 15:
-		t.notes.add(k.at, Mistake, "label %.40q is longer than 15 bytes: it is left out, keepalived leaves out the address", text)
+		t.notes.Add(k.at, report.Mistake, "label %.40q is longer than 15 bytes: it is left out, keepalived leaves out the address", text)
 	case !a.Addr().Is4():
-		t.notes.add(k.at, Mistake, "label %.40q: only an IPv4 address has one: it is left out", text)
+		t.notes.Add(k.at, report.Mistake, "label %.40q: only an IPv4 address has one: it is left out", text)
 	default:
 		return text
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // bfdSession is a session with the weight that an instance has when it does not say one.
@@ -24,7 +25,7 @@ func (t *translator) bfdInstance(s *statement) {
 	for _, b := range t.bfd {
 		taken = append(taken, b.value.Name)
 		if b.name == s.arg() {
-			t.notes.add(s.at, Mistake, "bfd_instance %.80q stands twice: the first one counts", s.arg())
+			t.notes.Add(s.at, report.Mistake, "bfd_instance %.80q stands twice: the first one counts", s.arg())
 			return
 		}
 	}
@@ -38,10 +39,10 @@ func (t *translator) bfdInstance(s *statement) {
 	}
 	b.value.Interval = max(b.minRX, b.minTX)
 	if b.minRX != b.minTX {
-		t.notes.add(s.at, Changed, "bfd_instance %.80q: min_rx and min_tx are one here: %s", s.arg(), b.value.Interval)
+		t.notes.Add(s.at, report.Changed, "bfd_instance %.80q: min_rx and min_tx are one here: %s", s.arg(), b.value.Interval)
 	}
 	if !b.value.Peer.IsValid() {
-		t.notes.add(s.at, Mistake, "bfd_instance %.80q has no neighbor_ip: it is left out", s.arg())
+		t.notes.Add(s.at, report.Mistake, "bfd_instance %.80q has no neighbor_ip: it is left out", s.arg())
 		return
 	}
 	t.bfd = append(t.bfd, b)
@@ -58,7 +59,7 @@ func (t *translator) bfdKey(b *bfdSession, k *statement) {
 	case "min_tx":
 		t.milliseconds(k, &b.minTX)
 	case "idle_tx":
-		t.notes.add(k.at, Missing, "idle_tx: a session that is down sends one packet a second, as RFC 5880 says")
+		t.notes.Add(k.at, report.Missing, "idle_tx: a session that is down sends one packet a second, as RFC 5880 says")
 	case "multiplier":
 		if n, ok := t.number(k, 1, 255); ok {
 			b.value.Multiplier = n
@@ -69,13 +70,13 @@ func (t *translator) bfdKey(b *bfdSession, k *statement) {
 		b.weight, b.reverse = t.weight(k, k.args())
 	case "ttl", "hoplimit":
 		if k.arg() != "255" {
-			t.notes.add(k.at, Changed, "%s %.20q: packets are sent with 255, as RFC 5881 says", k.keyword(), k.arg())
+			t.notes.Add(k.at, report.Changed, "%s %.20q: packets are sent with 255, as RFC 5881 says", k.keyword(), k.arg())
 		}
 	case "max_hops":
-		t.notes.add(k.at, Missing, "max_hops: only packets that no router forwarded are taken, as RFC 5881 says: have the peer send 255")
+		t.notes.Add(k.at, report.Missing, "max_hops: only packets that no router forwarded are taken, as RFC 5881 says: have the peer send 255")
 	case "vrrp":
 	case "checker":
-		t.notes.add(k.at, Missing, "checker: IPVS is not managed yet")
+		t.notes.Add(k.at, report.Missing, "checker: IPVS is not managed yet")
 	default:
 		t.unknown(k, []string{"neighbor_ip", "source_ip", "min_rx", "min_tx", "idle_tx", "multiplier", "passive", "weight", "ttl", "hoplimit", "max_hops", "vrrp", "checker"})
 	}
@@ -86,7 +87,7 @@ func (t *translator) milliseconds(k *statement, to *time.Duration) {
 	if d, ok := t.duration(k, 0, 10*1000*time.Second); ok {
 		d = (d / 1000).Round(time.Microsecond)
 		if c := min(max(d, 5*time.Millisecond), 10*time.Second); c != d {
-			t.notes.add(k.at, Changed, "%s %s is taken as %s", k.keyword(), d, c)
+			t.notes.Add(k.at, report.Changed, "%s %s is taken as %s", k.keyword(), d, c)
 			d = c
 		}
 		*to = d

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"keepwatch/internal/report"
 )
 
 // command makes a program and its arguments of a script line: the first word is the command line, quoted when it has
@@ -15,17 +17,17 @@ func (t *translator) command(s *statement) (argv, rest []string) {
 	}
 	argv, err := split(unescape(s.arg()))
 	if err != nil || len(argv) == 0 {
-		t.notes.add(s.at, Mistake, "%s %.120q: %v: it is left out", s.keyword(), s.arg(), orEmpty(err))
+		t.notes.Add(s.at, report.Mistake, "%s %.120q: %v: it is left out", s.keyword(), s.arg(), orEmpty(err))
 		return nil, s.words[2:]
 	}
 	if strings.HasPrefix(argv[0], "</dev/") {
-		t.notes.add(s.at, Missing, "%s: %.80q: it is left out; make a track with tcp: ADDRESS:PORT", s.keyword(), argv[0])
+		t.notes.Add(s.at, report.Missing, "%s: %.80q: it is left out; make a track with tcp: ADDRESS:PORT", s.keyword(), argv[0])
 		return nil, s.words[2:]
 	}
 	for _, a := range argv[1:] {
 		switch a {
 		case "&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", ">/dev/null", "2>/dev/null":
-			t.notes.add(s.at, Mistake, "%s: %q is an argument like any other, no shell is used (nor by keepalived): write a script file, or [/bin/sh, -c, ...]", s.keyword(), a)
+			t.notes.Add(s.at, report.Mistake, "%s: %q is an argument like any other, no shell is used (nor by keepalived): write a script file, or [/bin/sh, -c, ...]", s.keyword(), a)
 		}
 	}
 	if !path.IsAbs(argv[0]) {
@@ -44,12 +46,12 @@ func orEmpty(err error) error {
 func (t *translator) lookPath(s *statement, program string) string {
 	if t.options.LookPath != nil && !strings.ContainsRune(program, '/') {
 		if found, ok := t.options.LookPath(program); ok && path.IsAbs(found) {
-			t.notes.add(s.at, Changed, "%s: %.60q is written with its folder, %s", s.keyword(), program, found)
+			t.notes.Add(s.at, report.Changed, "%s: %.60q is written with its folder, %s", s.keyword(), program, found)
 			return found
 		}
 	}
 	assumed := path.Join("/usr/bin", program)
-	t.notes.add(s.at, Mistake, "%s: %.60q has no folder and is not found here: %s is assumed", s.keyword(), program, assumed)
+	t.notes.Add(s.at, report.Mistake, "%s: %.60q has no folder and is not found here: %s is assumed", s.keyword(), program, assumed)
 	return assumed
 }
 

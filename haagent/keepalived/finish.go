@@ -5,17 +5,18 @@ import (
 	"slices"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // finish decides what depends on several keys, in the way that keepalived does, and reports whether the instance can
 // be run.
 func (t *translator) finish(v *instance) bool {
 	if v.value.VRID == 0 {
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q has no virtual_router_id: it is left out", v.name)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q has no virtual_router_id: it is left out", v.name)
 		return false
 	}
 	if len(v.value.Addresses) == 0 {
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q has no virtual_ipaddress: it is left out", v.name)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q has no virtual_ipaddress: it is left out", v.name)
 		return false
 	}
 	if !t.finishInterface(v) {
@@ -40,11 +41,11 @@ func (t *translator) finishInterface(v *instance) bool {
 		return true
 	}
 	if len(v.value.Peers) == 0 {
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q has no interface: it is left out", v.name)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q has no interface: it is left out", v.name)
 		return false
 	}
 	v.value.Interface = t.global.device
-	t.notes.add(v.at, Changed, "vrrp_instance %.80q has no interface, only peers: %s is written, make sure that it is the one that leads to them", v.name, t.global.device)
+	t.notes.Add(v.at, report.Changed, "vrrp_instance %.80q has no interface, only peers: %s is written, make sure that it is the one that leads to them", v.name, t.global.device)
 	return true
 }
 
@@ -54,13 +55,13 @@ func (t *translator) finishFamily(v *instance) {
 	v.value.Addresses = slices.DeleteFunc(v.value.Addresses, func(a conf.Address) bool {
 		other := a.Addr().Is6() != v.six
 		if other {
-			t.notes.add(v.at, Mistake, "vrrp_instance %.80q: %s is not of the family of the first address: it is left out, as keepalived does; put it under excluded, or make a second instance", v.name, a.Addr())
+			t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: %s is not of the family of the first address: it is left out, as keepalived does; put it under excluded, or make a second instance", v.name, a.Addr())
 		}
 		return other
 	})
 	most := conf.MaxAddresses(v.six)
 	if len(v.value.Addresses) > most {
-		t.notes.add(v.at, Changed, "vrrp_instance %.80q: an advertisement holds %d addresses: the other %d are excluded ones, as keepalived does", v.name, most, len(v.value.Addresses)-most)
+		t.notes.Add(v.at, report.Changed, "vrrp_instance %.80q: an advertisement holds %d addresses: the other %d are excluded ones, as keepalived does", v.name, most, len(v.value.Addresses)-most)
 		v.value.Excluded = append(v.value.Addresses[most:len(v.value.Addresses):len(v.value.Addresses)], v.value.Excluded...)
 		v.value.Addresses = v.value.Addresses[:most]
 	}
@@ -71,7 +72,7 @@ func (t *translator) finishFamily(v *instance) {
 	v.value.Excluded = slices.DeleteFunc(v.value.Excluded, func(a conf.Address) bool {
 		twice := held[a.Addr()]
 		if twice {
-			t.notes.add(v.at, Mistake, "vrrp_instance %.80q: %s stands twice: the first one counts", v.name, a.Addr())
+			t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: %s stands twice: the first one counts", v.name, a.Addr())
 		}
 		held[a.Addr()] = true
 		return twice
@@ -85,7 +86,7 @@ func (t *translator) finishVersion(v *instance) {
 	}
 	if v.six {
 		if v.version == 2 {
-			t.notes.add(v.at, Mistake, "vrrp_instance %.80q: version 2 is for IPv4 only: 3 is used, as keepalived does", v.name)
+			t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: version 2 is for IPv4 only: 3 is used, as keepalived does", v.name)
 		}
 		v.value.Version = 3
 	}
@@ -99,15 +100,15 @@ func (t *translator) finishPriority(v *instance) {
 	switch {
 	case v.priority != nil:
 		if v.value.Priority == 255 && v.master == nil && !v.strict {
-			t.notes.add(v.priority.at, Remark, "vrrp_instance %.80q: priority 255 is the owner of the addresses: master at once, and moved by no weight", v.name)
+			t.notes.Add(v.priority.at, report.Remark, "vrrp_instance %.80q: priority 255 is the owner of the addresses: master at once, and moved by no weight", v.name)
 		}
 	case v.master != nil:
 		v.value.Priority = 255
-		t.notes.add(v.master.at, Changed, "vrrp_instance %.80q: state MASTER without priority means 255, the owner of the addresses, for keepalived: 255 is written. A priority of 254 can be tracked", v.name)
+		t.notes.Add(v.master.at, report.Changed, "vrrp_instance %.80q: state MASTER without priority means 255, the owner of the addresses, for keepalived: 255 is written. A priority of 254 can be tracked", v.name)
 		v.comment("priority", comment(v.master.at, "state MASTER without priority"))
 	default:
 		v.value.Priority = 100
-		t.notes.add(v.at, Changed, "vrrp_instance %.80q has no priority: 100 is written, keepalived's default", v.name)
+		t.notes.Add(v.at, report.Changed, "vrrp_instance %.80q has no priority: 100 is written, keepalived's default", v.name)
 	}
 }
 
@@ -126,10 +127,10 @@ func (t *translator) finishTracks(v *instance) {
 // noteOwner reports whether the track is left out.
 func (t *translator) noteOwner(v *instance, u conf.TrackUse) bool {
 	if slices.ContainsFunc(t.tracks, func(k track) bool { return k.value.Name == u.Name && k.value.File != "" }) {
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: its weight is 0, as for keepalived", v.name, u.Name)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: its weight is 0, as for keepalived", v.name, u.Name)
 		return false
 	}
-	t.notes.add(v.at, Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: it is left out, as keepalived does", v.name, u.Name)
+	t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: track %s: no weight moves priority 255: it is left out, as keepalived does", v.name, u.Name)
 	return true
 }
 
@@ -137,10 +138,10 @@ func (t *translator) finishPreemption(v *instance) {
 	n := &v.value
 	switch {
 	case v.master != nil && n.NoPreempt:
-		t.notes.add(v.master.at, Mistake, "vrrp_instance %.80q: nopreempt has no effect with state MASTER: it is left out, as keepalived does; write state BACKUP on both", v.name)
+		t.notes.Add(v.master.at, report.Mistake, "vrrp_instance %.80q: nopreempt has no effect with state MASTER: it is left out, as keepalived does; write state BACKUP on both", v.name)
 		n.NoPreempt = false
 	case n.NoPreempt && n.Priority == 255:
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q: nopreempt has no effect with priority 255: it is left out, as keepalived does", v.name)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: nopreempt has no effect with priority 255: it is left out, as keepalived does", v.name)
 		n.NoPreempt = false
 	}
 	if n.PreemptDelay == 0 {
@@ -156,7 +157,7 @@ func (t *translator) finishPreemption(v *instance) {
 		why = "strict mode"
 	}
 	if why != "" {
-		t.notes.add(v.preemptWait.at, Mistake, "preempt_delay has no effect with %s: it is left out, as keepalived does", why)
+		t.notes.Add(v.preemptWait.at, report.Mistake, "preempt_delay has no effect with %s: it is left out, as keepalived does", why)
 		n.PreemptDelay = 0
 	}
 }
@@ -164,22 +165,22 @@ func (t *translator) finishPreemption(v *instance) {
 func (t *translator) finishPassword(v *instance) {
 	if v.authType == nil {
 		if v.password != "" {
-			t.notes.add(v.at, Mistake, "vrrp_instance %.80q: auth_pass without auth_type: there is no authentication, as for keepalived", v.name)
+			t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: auth_pass without auth_type: there is no authentication, as for keepalived", v.name)
 		}
 		return
 	}
 	at := v.authType.at
 	switch kind := v.authType.arg(); {
 	case v.value.Version == 3:
-		t.notes.add(at, Mistake, "version 3 has no authentication: it is left out, as keepalived does")
+		t.notes.Add(at, report.Mistake, "version 3 has no authentication: it is left out, as keepalived does")
 	case v.strict:
-		t.notes.add(at, Mistake, "strict mode has no authentication: the password is left out, as keepalived does")
+		t.notes.Add(at, report.Mistake, "strict mode has no authentication: the password is left out, as keepalived does")
 	case kind == "AH":
-		t.notes.add(at, Missing, "auth_type AH is refused: nothing is authenticated, and a peer with AH is not heard: set every router to PASS or to nothing first")
+		t.notes.Add(at, report.Missing, "auth_type AH is refused: nothing is authenticated, and a peer with AH is not heard: set every router to PASS or to nothing first")
 	case kind != "PASS":
-		t.notes.add(at, Mistake, "auth_type %.20q is unknown: nothing is authenticated, as for keepalived", kind)
+		t.notes.Add(at, report.Mistake, "auth_type %.20q is unknown: nothing is authenticated, as for keepalived", kind)
 	case v.password == "":
-		t.notes.add(at, Mistake, "auth_type PASS without auth_pass: nothing is authenticated")
+		t.notes.Add(at, report.Mistake, "auth_type PASS without auth_pass: nothing is authenticated")
 	default:
 		v.value.Password = v.password
 	}
@@ -197,16 +198,16 @@ func (t *translator) finishStrict(v *instance) {
 	}
 	n.Strict = true
 	if v.master != nil && n.Priority != 255 {
-		t.notes.add(v.master.at, Mistake, "strict mode allows state MASTER with priority 255 only: it is read as BACKUP, as keepalived does")
+		t.notes.Add(v.master.at, report.Mistake, "strict mode allows state MASTER with priority 255 only: it is read as BACKUP, as keepalived does")
 	}
 	asked := v.accept != nil && n.Accept && n.Version == 3
 	n.Accept = asked || n.Priority == 255
 	if !n.Accept {
-		t.notes.add(v.at, Changed, "vrrp_instance %.80q: strict mode: a master that is not the owner takes no packets for the addresses: nobody can ping them or connect to them. Few want that: write neither vrrp_strict nor accept: false", v.name)
+		t.notes.Add(v.at, report.Changed, "vrrp_instance %.80q: strict mode: a master that is not the owner takes no packets for the addresses: nobody can ping them or connect to them. Few want that: write neither vrrp_strict nor accept: false", v.name)
 		v.comment("accept", "keepalived.conf has strict mode, which means this")
 	}
 	if len(n.Peers) > 0 || n.DownIntervals != 3 {
-		t.notes.add(v.at, Changed, "vrrp_instance %.80q: strict mode has no peers and three intervals: it is left out, but for accept", v.name)
+		t.notes.Add(v.at, report.Changed, "vrrp_instance %.80q: strict mode has no peers and three intervals: it is left out, but for accept", v.name)
 		n.Strict = false
 	}
 }
@@ -218,7 +219,7 @@ func (t *translator) finishSending(v *instance) {
 		if a.Is6() == v.six {
 			return true
 		}
-		t.notes.add(v.at, Mistake, "vrrp_instance %.80q: %s %s is not of the family of the addresses: it is left out", v.name, what, a)
+		t.notes.Add(v.at, report.Mistake, "vrrp_instance %.80q: %s %s is not of the family of the addresses: it is left out", v.name, what, a)
 		return false
 	}
 	n.Peers = slices.DeleteFunc(n.Peers, func(a netip.Addr) bool { return !ours(a, "unicast_peer") })
@@ -243,9 +244,9 @@ func (t *translator) finishSending(v *instance) {
 	}
 	n.MinTTL = least
 	if most := len(v.minTTL); most > 0 && least == 0 {
-		t.notes.add(v.peersAt, Changed, "unicast_peer: min_ttl is one for all peers here, and not all have one: it is left out")
+		t.notes.Add(v.peersAt, report.Changed, "unicast_peer: min_ttl is one for all peers here, and not all have one: it is left out")
 	}
 	if t.once("peers") {
-		t.notes.add(v.peersAt, Remark, "unicast_peer: advertisements of others than the peers are refused: each router lists all others")
+		t.notes.Add(v.peersAt, report.Remark, "unicast_peer: advertisements of others than the peers are refused: each router lists all others")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // globals are the defaults that global_defs set for instances.
@@ -40,7 +41,7 @@ func plural(n int, what string) string {
 func (t *translator) globals(s *statement) {
 	for _, g := range s.block {
 		if text, ok := globalMissing[g.keyword()]; ok {
-			t.notes.add(g.at, Missing, "%s: %s", g.keyword(), text)
+			t.notes.Add(g.at, report.Missing, "%s: %s", g.keyword(), text)
 			continue
 		}
 		if slices.Contains(globalSame, g.keyword()) || t.globalAnnounce(g, g.keyword()) {
@@ -93,7 +94,7 @@ func (t *translator) globalGroup(g *statement) {
 		return
 	}
 	if !a.IsMulticast() || a.Is6() != six {
-		t.notes.add(g.at, Mistake, "%s %s is no multicast group of its family: the line is ignored", g.keyword(), a)
+		t.notes.Add(g.at, report.Mistake, "%s %s is no multicast group of its family: the line is ignored", g.keyword(), a)
 		return
 	}
 	if six {
@@ -108,12 +109,12 @@ func (t *translator) fifo(g *statement) {
 		return
 	}
 	if t.out.Notify.FIFO != "" {
-		t.notes.add(g.at, Missing, "%s: there is one pipe for all, %s", g.keyword(), t.out.Notify.FIFO)
+		t.notes.Add(g.at, report.Missing, "%s: there is one pipe for all, %s", g.keyword(), t.out.Notify.FIFO)
 		return
 	}
 	t.out.Notify.FIFO = g.arg()
 	if len(g.words) > 2 {
-		t.notes.add(g.at, Missing, "%s: user and group of the pipe: make the pipe before the start, as whom you want", g.keyword())
+		t.notes.Add(g.at, report.Missing, "%s: user and group of the pipe: make the pipe before the start, as whom you want", g.keyword())
 	}
 }
 
@@ -149,7 +150,7 @@ func (t *translator) announce(s *statement, a *conf.Announce) {
 		}
 	default: // the intervals: 0 is what keepalived refuses and has as its default
 		if s.arg() == "0" {
-			t.notes.add(s.at, Mistake, "%s 0: keepalived refuses 0, and means it by default: no pause", s.keyword())
+			t.notes.Add(s.at, report.Mistake, "%s 0: keepalived refuses 0, and means it by default: no pause", s.keyword())
 		} else if d, ok := t.duration(s, time.Microsecond, time.Second); ok {
 			a.Spacing = max(a.Spacing, d)
 		}
@@ -170,7 +171,7 @@ func (t *translator) garpGroup(s *statement) {
 			for _, one := range g.block {
 				names = append(names, one.words...)
 			}
-			t.notes.add(g.at, Changed, "interfaces: the pause is kept on each interface by itself")
+			t.notes.Add(g.at, report.Changed, "interfaces: the pause is kept on each interface by itself")
 		default:
 			t.unknown(g, []string{"garp_interval", "gna_interval", "interface", "interfaces"})
 		}

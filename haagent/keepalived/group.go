@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // group is a sync group with its members as keepalived names them.
@@ -28,7 +29,7 @@ func (t *translator) group(s *statement) {
 		t.groupKey(g, k)
 	}
 	if len(g.members) == 0 {
-		t.notes.add(s.at, Mistake, "vrrp_sync_group %.80q has no member that is an instance: it is left out", s.arg())
+		t.notes.Add(s.at, report.Mistake, "vrrp_sync_group %.80q has no member that is an instance: it is left out", s.arg())
 		return
 	}
 	t.groups = append(t.groups, g)
@@ -50,11 +51,11 @@ func (t *translator) groupKey(g *group, k *statement) {
 	case "sync_group_tracking_weight":
 		g.weights = true
 	case "global_tracking":
-		t.notes.add(k.at, Mistake, "global_tracking: keepalived has given it up: a fault of one member is a fault of all anyway")
+		t.notes.Add(k.at, report.Mistake, "global_tracking: keepalived has given it up: a fault of one member is a fault of all anyway")
 	case "smtp_alert":
-		t.notes.add(k.at, Missing, "smtp_alert: %s", mail)
+		t.notes.Add(k.at, report.Missing, "smtp_alert: %s", mail)
 	case "notify_deleted", "notify_priority_changes":
-		t.notes.add(k.at, Missing, "%s: %s", k.keyword(), instanceMissing[k.keyword()])
+		t.notes.Add(k.at, report.Missing, "%s: %s", k.keyword(), instanceMissing[k.keyword()])
 	default:
 		if !t.notifyKey(&g.value.Notify, k) {
 			t.unknown(k, []string{"group", "track_interface", "track_script", "track_process", "track_file", "track_bfd",
@@ -66,12 +67,12 @@ func (t *translator) groupKey(g *group, k *statement) {
 func (t *translator) member(g *group, s *statement, name string) {
 	at := slices.IndexFunc(t.instances, func(v *instance) bool { return v.name == name })
 	if at < 0 {
-		t.notes.add(s.at, Mistake, "group: there is no instance %.80q: it is left out", name)
+		t.notes.Add(s.at, report.Mistake, "group: there is no instance %.80q: it is left out", name)
 		return
 	}
 	for _, other := range append(slices.Clone(t.groups), g) {
 		if slices.Contains(other.members, t.instances[at]) {
-			t.notes.add(s.at, Mistake, "group: %.80q is in a group already: it is left out here, as keepalived does", name)
+			t.notes.Add(s.at, report.Mistake, "group: %.80q is in a group already: it is left out here, as keepalived does", name)
 			return
 		}
 	}
@@ -94,14 +95,14 @@ func (t *translator) groupsToInstances() {
 		if len(g.members) > 1 {
 			return false
 		}
-		t.notes.add(g.at, Mistake, "vrrp_sync_group %.80q has one member: the group is left out, its tracks go to %s", g.value.Name, first.value.Name)
+		t.notes.Add(g.at, report.Mistake, "vrrp_sync_group %.80q has one member: the group is left out, its tracks go to %s", g.value.Name, first.value.Name)
 		for _, u := range g.value.Track {
 			if !slices.ContainsFunc(first.value.Track, func(o conf.TrackUse) bool { return o.Name == u.Name }) {
 				first.value.Track = append(first.value.Track, u)
 			}
 		}
 		if n := g.value.Notify; n.Master != nil || n.Backup != nil || n.Fault != nil || n.Stop != nil || n.Any != nil {
-			t.notes.add(g.at, Missing, "vrrp_sync_group %.80q: its notify programs are left out with it", g.value.Name)
+			t.notes.Add(g.at, report.Missing, "vrrp_sync_group %.80q: its notify programs are left out with it", g.value.Name)
 		}
 		return true
 	})
@@ -109,7 +110,7 @@ func (t *translator) groupsToInstances() {
 
 func (t *translator) shareGroup(g *group, first, m *instance) {
 	if m.value.Priority != first.value.Priority {
-		t.notes.add(m.at, Changed, "vrrp_instance %.80q: the members of a group have one priority: %d as %s, instead of %d", m.name, first.value.Priority, first.value.Name, m.value.Priority)
+		t.notes.Add(m.at, report.Changed, "vrrp_instance %.80q: the members of a group have one priority: %d as %s, instead of %d", m.name, first.value.Priority, first.value.Name, m.value.Priority)
 		m.comment("priority", comment(m.at, "priority %d; a group's members have one", m.value.Priority))
 		m.value.Priority = first.value.Priority
 	}
@@ -118,7 +119,7 @@ func (t *translator) shareGroup(g *group, first, m *instance) {
 	}
 	for i := range m.value.Track {
 		if u := &m.value.Track[i]; u.Weight != 0 {
-			t.notes.add(m.at, Changed, "vrrp_instance %.80q: the weight of track %s is 0 in a group, as for keepalived: down is a fault. Put the track into the group to keep its weight", m.name, u.Name)
+			t.notes.Add(m.at, report.Changed, "vrrp_instance %.80q: the weight of track %s is 0 in a group, as for keepalived: down is a fault. Put the track into the group to keep its weight", m.name, u.Name)
 			u.Weight = 0
 		}
 	}
@@ -134,13 +135,13 @@ func (t *translator) notifyKey(n *conf.Notify, k *statement) bool {
 	}
 	argv, rest := t.command(k)
 	if *to != nil && argv != nil {
-		t.notes.add(k.at, Mistake, "%s stands twice: the first one counts", k.keyword())
+		t.notes.Add(k.at, report.Mistake, "%s stands twice: the first one counts", k.keyword())
 		return true
 	}
 	*to = argv
 	t.scripts = t.scripts || argv != nil
 	if len(rest) > 0 {
-		t.notes.add(k.at, Missing, "%s: user %.40q: notify programs run as haagent.script_user", k.keyword(), rest[0])
+		t.notes.Add(k.at, report.Missing, "%s: user %.40q: notify programs run as haagent.script_user", k.keyword(), rest[0])
 	}
 	return true
 }

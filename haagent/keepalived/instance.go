@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // instance is an instance with what decides on its keys only when all of it is read.
@@ -22,7 +23,7 @@ type instance struct {
 	strict      bool
 	accept      *statement // accept or no_accept
 	six         bool
-	peersAt     Place
+	peersAt     report.Place
 	minTTL      map[netip.Addr]int
 	preemptWait *statement
 }
@@ -51,7 +52,7 @@ func (t *translator) instance(s *statement) {
 	for _, other := range t.instances {
 		taken = append(taken, other.value.Name)
 		if other.name == s.arg() {
-			t.notes.add(s.at, Mistake, "vrrp_instance %.80q stands twice: the first one counts, as for keepalived", s.arg())
+			t.notes.Add(s.at, report.Mistake, "vrrp_instance %.80q stands twice: the first one counts, as for keepalived", s.arg())
 			return
 		}
 	}
@@ -75,7 +76,7 @@ func (t *translator) instance(s *statement) {
 			continue
 		}
 		if text, ok := instanceMissing[k.keyword()]; ok {
-			t.notes.add(k.at, Missing, "%s: %s", k.keyword(), text)
+			t.notes.Add(k.at, report.Missing, "%s: %s", k.keyword(), text)
 		} else if !slices.Contains(instanceSame, k.keyword()) {
 			t.unknown(k, append(append(keys(instanceMissing), instanceKeys...), instanceSame...))
 		}
@@ -100,7 +101,7 @@ func (t *translator) instanceKey(v *instance, k *statement) bool {
 			v.value.Priority = n
 		} else {
 			v.value.Priority = 100 // as keepalived says in its log
-			t.notes.add(k.at, Mistake, "priority: 100 is used, as keepalived does")
+			t.notes.Add(k.at, report.Mistake, "priority: 100 is used, as keepalived does")
 		}
 	case "version":
 		if n, ok := t.number(k, 2, 3); ok {
@@ -182,16 +183,16 @@ func (t *translator) state(v *instance, k *statement) {
 	case "MASTER":
 		v.master = k
 		if t.once("state") {
-			t.notes.add(k.at, Remark, "state: there is none here: every router starts as backup, and the priority decides")
+			t.notes.Add(k.at, report.Remark, "state: there is none here: every router starts as backup, and the priority decides")
 		}
 	case "BACKUP":
 		v.master = nil
 	default:
 		v.master = nil
-		t.notes.add(k.at, Mistake, "unknown state %.40q: keepalived takes it as BACKUP, and so it is read", k.arg())
+		t.notes.Add(k.at, report.Mistake, "unknown state %.40q: keepalived takes it as BACKUP, and so it is read", k.arg())
 	}
 }
 
-func comment(at Place, format string, args ...any) string {
+func comment(at report.Place, format string, args ...any) string {
 	return fmt.Sprintf("from %s: ", at) + fmt.Sprintf(format, args...)
 }

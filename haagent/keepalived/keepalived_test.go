@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -111,7 +112,7 @@ func FuzzImport(f *testing.F) {
 	f.Add([]byte("vrrp_instance A\n{{{{}}}} \"'{\n@^ include x\n$X= \\\n\\"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := Import("fuzz.conf", data, options(os.DirFS("testdata")))
-		if len(r.Notes) > maxNotes+1 {
+		if len(r.Notes) > report.MaxNotes+1 {
 			t.Fatalf("got %d notes", len(r.Notes))
 		}
 		c := conf.Default()
@@ -157,7 +158,7 @@ func TestBounds(t *testing.T) {
 	f("definition of itself", "$A=$A\n$A\n", "k.conf:2: mistake: a line of more than 16384 bytes, or definitions")
 	f("nesting", strings.Repeat("a {\n", 1000), "mistake: more than 16 blocks within each other")
 	f("include of itself", "include loop/self.inc\n", "mistake: 8 files include each other")
-	f("notes", strings.Repeat("x\n", maxNotes+5), "more than 1000 notes")
+	f("notes", strings.Repeat("x\n", report.MaxNotes+5), "more than 1000 notes")
 }
 
 // TestNothing: what holds nothing to import says so by Usable.

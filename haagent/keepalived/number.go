@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"keepwatch/internal/report"
 )
 
 // number reads the statement's first word as keepalived does: a fraction is cut off, anything else than a number from
@@ -19,11 +21,11 @@ func (t *translator) numberOf(s *statement, text string, low, high int) (int, bo
 	whole, fraction, _ := strings.Cut(text, ".")
 	n, err := strconv.Atoi(whole)
 	if err != nil || n < low || n > high {
-		t.notes.add(s.at, Mistake, "%s %.40q: want a number from %d to %d: the line is ignored", s.keyword(), text, low, high)
+		t.notes.Add(s.at, report.Mistake, "%s %.40q: want a number from %d to %d: the line is ignored", s.keyword(), text, low, high)
 		return 0, false
 	}
 	if fraction != "" {
-		t.notes.add(s.at, Mistake, "%s %.40q: keepalived takes whole numbers here: %d is used", s.keyword(), text, n)
+		t.notes.Add(s.at, report.Mistake, "%s %.40q: keepalived takes whole numbers here: %d is used", s.keyword(), text, n)
 	}
 	return n, true
 }
@@ -32,7 +34,7 @@ func (t *translator) numberOf(s *statement, text string, low, high int) (int, bo
 func (t *translator) duration(s *statement, low, high time.Duration) (time.Duration, bool) {
 	f, err := strconv.ParseFloat(s.arg(), 64)
 	if err != nil || math.IsNaN(f) || f < low.Seconds() || f > high.Seconds() {
-		t.notes.add(s.at, Mistake, "%s %.40q: want %s to %s: the line is ignored", s.keyword(), s.arg(),
+		t.notes.Add(s.at, report.Mistake, "%s %.40q: want %s to %s: the line is ignored", s.keyword(), s.arg(),
 			strings.TrimSuffix(seconds(low), "s"), seconds(high))
 		return 0, false
 	}
@@ -47,7 +49,7 @@ func (t *translator) yes(s *statement) bool {
 	case "off", "false", "no":
 		return false
 	}
-	t.notes.add(s.at, Mistake, "%s %.40q: want on or off: it is read as on", s.keyword(), s.arg())
+	t.notes.Add(s.at, report.Mistake, "%s %.40q: want on or off: it is read as on", s.keyword(), s.arg())
 	return true
 }
 
@@ -55,7 +57,7 @@ func (t *translator) yes(s *statement) bool {
 func (t *translator) address(s *statement, text string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(text)
 	if err != nil || a.Zone() != "" {
-		t.notes.add(s.at, Mistake, "%s: %.60q is no address: it is left out", s.keyword(), text)
+		t.notes.Add(s.at, report.Mistake, "%s: %.60q is no address: it is left out", s.keyword(), text)
 		return netip.Addr{}, false
 	}
 	return a.Unmap(), true
@@ -64,7 +66,7 @@ func (t *translator) address(s *statement, text string) (netip.Addr, bool) {
 // tooMany reports, and notes, that a list of n is full.
 func (t *translator) tooMany(s *statement, n int) bool {
 	if n >= maxItems {
-		t.notes.add(s.at, Mistake, "more than %d entries like %s: it is left out", maxItems, s.keyword())
+		t.notes.Add(s.at, report.Mistake, "more than %d entries like %s: it is left out", maxItems, s.keyword())
 	}
 	return n >= maxItems
 }
@@ -74,7 +76,7 @@ func (t *translator) needs(s *statement) bool {
 	if len(s.words) > 1 {
 		return true
 	}
-	t.notes.add(s.at, Mistake, "%s wants a word behind it: the line is ignored, keepalived refuses the whole file", s.keyword())
+	t.notes.Add(s.at, report.Mistake, "%s wants a word behind it: the line is ignored, keepalived refuses the whole file", s.keyword())
 	return false
 }
 
@@ -99,7 +101,7 @@ func (t *translator) name(s *statement, text string, taken []string) string {
 		name = plain[:min(len(plain), 63-len(suffix))] + suffix
 	}
 	if name != text {
-		t.notes.add(s.at, Changed, "%s %.80q is named %s", s.keyword(), text, name)
+		t.notes.Add(s.at, report.Changed, "%s %.80q is named %s", s.keyword(), text, name)
 	}
 	return name
 }

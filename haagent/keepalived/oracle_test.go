@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"keepwatch/internal/netnstest"
+	"keepwatch/internal/report"
 )
 
 // accepted are the configurations in which keepalived itself finds nothing wrong.
@@ -57,8 +58,8 @@ func TestOracle(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := Import(filepath.Base(file), data, options(os.DirFS("testdata")))
-			remarks := slices.DeleteFunc(slices.Clone(r.Notes), func(n Note) bool { return n.Kind == Remark })
-			if mine := slices.Contains(accepted, name); mine && r.Mistakes() > 0 || !mine && len(remarks) == 0 {
+			remarks := slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool { return n.Kind == report.Remark })
+			if mine := slices.Contains(accepted, name); mine && report.Mistakes(r.Notes) > 0 || !mine && len(remarks) == 0 {
 				t.Errorf("got notes %v; keepalived accepts it: %t", r.Notes, mine)
 			}
 		})

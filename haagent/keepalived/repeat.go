@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"keepwatch/internal/report"
 )
 
 // repeat writes out ~SEQ(name, start, step, end), ~SEQx of hexadecimal numbers and ~LST(name, value, ...).
-func (s *source) repeat(text string, at Place, depth int) {
+func (s *source) repeat(text string, at report.Place, depth int) {
 	open, end := strings.IndexByte(text, '('), strings.IndexByte(text, ')')
 	if open < 0 || end < open {
-		s.notes.add(at, Mistake, "%.60q: want ~SEQ(name, start, step, end) or ~LST(name, value, ...): the line is ignored", text)
+		s.notes.Add(at, report.Mistake, "%.60q: want ~SEQ(name, start, step, end) or ~LST(name, value, ...): the line is ignored", text)
 		return
 	}
 	rounds, err := rounds(text[:open], text[open+1:end])
 	if err != nil {
-		s.notes.add(at, Mistake, "%v: the line is ignored", err)
+		s.notes.Add(at, report.Mistake, "%v: the line is ignored", err)
 		return
 	}
 	for _, round := range rounds {

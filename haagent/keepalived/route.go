@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // routeWords are the options of a route that have a value; those of the first kind exist here too.
@@ -44,7 +45,7 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 			dest = value
 			i++
 		case w == "or" || w == "nexthop":
-			t.notes.add(k.at, Missing, "a route with several gateways is left out: write the one to use under routes")
+			t.notes.Add(k.at, report.Missing, "a route with several gateways is left out: write the one to use under routes")
 			return r, false
 		case w == "onlink":
 			rest = append(rest, w)
@@ -57,12 +58,12 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 			rest = append(rest, strings.Replace(w, "gw", "via", 1), value)
 			i++
 		case slices.Contains(routeDropped, w):
-			t.notes.add(k.at, Missing, "route: %s %.40q is left out", w, value)
+			t.notes.Add(k.at, report.Missing, "route: %s %.40q is left out", w, value)
 			i++
 		case dest == "":
 			dest = w
 		default:
-			t.notes.add(k.at, Mistake, "route: %.40q is unknown: the route is left out, as keepalived does", w)
+			t.notes.Add(k.at, report.Mistake, "route: %.40q is unknown: the route is left out, as keepalived does", w)
 			return r, false
 		}
 	}
@@ -71,7 +72,7 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 	}
 	text := strings.TrimSpace(kind + dest + " " + strings.Join(rest, " "))
 	if err := r.UnmarshalText([]byte(text)); err != nil {
-		t.notes.add(k.at, Mistake, "route: %v: it is left out", err)
+		t.notes.Add(k.at, report.Mistake, "route: %v: it is left out", err)
 		return r, false
 	}
 	return r, true
@@ -80,7 +81,7 @@ func (t *translator) route(k *statement) (r conf.Route, ok bool) {
 // skipped reports whether a word between an option and its value is passed over: a gateway's family, or lock.
 func (t *translator) skipped(k *statement, option, word string) bool {
 	if option == "mtu" && word == "lock" {
-		t.notes.add(k.at, Missing, "route: lock is left out")
+		t.notes.Add(k.at, report.Missing, "route: lock is left out")
 		return true
 	}
 	return (option == "via" || option == "gw") && (word == "inet" || word == "inet6")
@@ -114,19 +115,19 @@ func (t *translator) rule(k *statement) (r conf.Rule, ok bool) {
 			rest = append(rest, w, value)
 			i++
 		case slices.Contains(ruleDropped, w):
-			t.notes.add(k.at, Missing, "rule: %s %.40q is left out", w, value)
+			t.notes.Add(k.at, report.Missing, "rule: %s %.40q is left out", w, value)
 			i++
 		default:
-			t.notes.add(k.at, Missing, "rule: %.40q: the rule is left out", w)
+			t.notes.Add(k.at, report.Missing, "rule: %.40q: the rule is left out", w)
 			return r, false
 		}
 	}
 	if err := r.UnmarshalText([]byte(strings.Join(rest, " "))); err != nil {
-		t.notes.add(k.at, Mistake, "rule: %v: it is left out", err)
+		t.notes.Add(k.at, report.Mistake, "rule: %v: it is left out", err)
 		return r, false
 	}
 	if !priority {
-		t.notes.add(k.at, Remark, "rule without preference: the kernel chooses one, keepalived counts down from 16384: write priority NUMBER")
+		t.notes.Add(k.at, report.Remark, "rule without preference: the kernel chooses one, keepalived counts down from 16384: write priority NUMBER")
 	}
 	return r, true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // sieve puts the translation together and takes out what conf would refuse after all, each with a note. So a
@@ -24,7 +25,7 @@ func sieve(t translator) (conf.HAAgent, map[string]string) {
 			break
 		}
 	}
-	t.notes.add(Place{File: t.file}, Mistake, "nothing is imported: too much of it is wrong")
+	t.notes.Add(report.Place{File: t.file}, report.Mistake, "nothing is imported: too much of it is wrong")
 	return conf.Default().HAAgent, nil
 }
 
@@ -32,7 +33,7 @@ func sieve(t translator) (conf.HAAgent, map[string]string) {
 func (t *translator) dropUnused() {
 	t.tracks = slices.DeleteFunc(t.tracks, func(k track) bool {
 		if !k.used {
-			t.notes.add(k.at, Remark, "no instance tracks %.80q: it is left out, keepalived does not look at it either", k.name)
+			t.notes.Add(k.at, report.Remark, "no instance tracks %.80q: it is left out, keepalived does not look at it either", k.name)
 		}
 		return !k.used
 	})
@@ -127,7 +128,7 @@ func (t *translator) dropOne(list string, at int, rest, text string) bool {
 	default:
 		return false
 	}
-	t.notes.add(Place{File: t.file}, Mistake, "%s: %s: it is left out", list, text)
+	t.notes.Add(report.Place{File: t.file}, report.Mistake, "%s: %s: it is left out", list, text)
 	return true
 }
 
@@ -171,11 +172,11 @@ func remove[T any](list *[]T, at int, say func(T)) bool {
 	return true
 }
 
-func (t *translator) dropped(at Place, what, key, text string) {
+func (t *translator) dropped(at report.Place, what, key, text string) {
 	if key != "" {
 		key = " (" + key + ")"
 	}
-	t.notes.add(at, Mistake, "%.100s is left out%s: %s", what, key, text)
+	t.notes.Add(at, report.Mistake, "%.100s is left out%s: %s", what, key, text)
 }
 
 // allComments gives the comments of entries their paths.

@@ -6,19 +6,21 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"keepwatch/internal/report"
 )
 
 // line is one line of the configuration after comments, conditions, definitions and sequences are dealt with.
 type line struct {
 	text string
-	at   Place
+	at   report.Place
 }
 
 // source turns files into lines, as keepalived's reader does: a comment is cut off, a line for another host is left
 // out, ~SEQ and ~LST repeat the rest of their line, and $NAME becomes what it was defined as.
 type source struct {
 	options     Options
-	notes       *notes
+	notes       *report.Notes
 	definitions map[string]string
 	out         []line
 	order       []string // files in the order they were opened in
@@ -33,10 +35,10 @@ func predefined(o Options) map[string]string {
 }
 
 // stop ends the reading for good and says why.
-func (s *source) stop(at Place, format string, args ...any) {
+func (s *source) stop(at report.Place, format string, args ...any) {
 	if !s.full {
 		s.full = true
-		s.notes.add(at, Mistake, format+": the rest is not read", args...)
+		s.notes.Add(at, report.Mistake, format+": the rest is not read", args...)
 	}
 }
 
@@ -44,11 +46,11 @@ func (s *source) file(name string, data []byte, depth int) {
 	s.files++
 	s.order = append(s.order, name)
 	if len(data) > MaxFile {
-		s.notes.add(Place{name, 0}, Mistake, "the file is larger than %d bytes: it is not read", MaxFile)
+		s.notes.Add(report.Place{File: name}, report.Mistake, "the file is larger than %d bytes: it is not read", MaxFile)
 		return
 	}
 	if !utf8.Valid(data) {
-		s.notes.add(Place{name, 0}, Mistake, "the file is not UTF-8: every byte that is not is read as '?'")
+		s.notes.Add(report.Place{File: name}, report.Mistake, "the file is not UTF-8: every byte that is not is read as '?'")
 		data = bytes.ToValidUTF8(data, []byte("?"))
 	}
 	outer := s.definitions["_PWD"]
@@ -56,7 +58,7 @@ func (s *source) file(name string, data []byte, depth int) {
 	defer func() { s.definitions["_PWD"] = outer }()
 	var open unfinished
 	for i, raw := range strings.Split(string(data), "\n") {
-		at := Place{name, i + 1}
+		at := report.Place{File: name, Line: i + 1}
 		text := s.clean(raw, at)
 		switch {
 		case open.name != "":
@@ -67,7 +69,7 @@ func (s *source) file(name string, data []byte, depth int) {
 		}
 	}
 	if open.name != "" {
-		s.define(Place{name, 0}, open.name, open.value)
+		s.define(report.Place{File: name}, open.name, open.value)
 	}
 }
 
@@ -75,7 +77,7 @@ func (s *source) file(name string, data []byte, depth int) {
 type unfinished struct{ name, value string }
 
 // begin takes a line that is no part of a definition before it.
-func (s *source) begin(open *unfinished, text string, at Place) {
+func (s *source) begin(open *unfinished, text string, at report.Place) {
 	text, mine := s.condition(text)
 	if !mine {
 		return
@@ -88,7 +90,7 @@ func (s *source) begin(open *unfinished, text string, at Place) {
 }
 
 // goOn adds a line to the definition that is open.
-func (s *source) goOn(open *unfinished, text string, at Place) {
+func (s *source) goOn(open *unfinished, text string, at report.Place) {
 	more, goesOn := strings.CutSuffix(text, `\`)
 	if open.value != "" {
 		open.value += "\n"
@@ -102,11 +104,11 @@ func (s *source) goOn(open *unfinished, text string, at Place) {
 
 // clean takes the comment and the blanks around it off a line. A password is the one value that people write with the
 // sign of a comment in it; the note does not show it.
-func (s *source) clean(raw string, at Place) string {
+func (s *source) clean(raw string, at report.Place) string {
 	raw = strings.TrimSpace(strings.ReplaceAll(raw, "\x00", " "))
 	text := uncomment(raw)
 	if n := len(text); n < len(raw) && n > 0 && !blank(text[n-1]) && strings.HasPrefix(raw, "auth_pass") {
-		s.notes.add(at, Mistake, "auth_pass: what follows '%c' is a comment, and not a part of the password: put it into quotes if it was meant", raw[n])
+		s.notes.Add(at, report.Mistake, "auth_pass: what follows '%c' is a comment, and not a part of the password: put it into quotes if it was meant", raw[n])
 	}
 	return strings.TrimSpace(text)
 }
@@ -171,7 +173,7 @@ func isName(s string) bool {
 	return s != ""
 }
 
-func (s *source) define(at Place, name, value string) {
+func (s *source) define(at report.Place, name, value string) {
 	if len(s.definitions) > maxLines {
 		s.stop(at, "more than %d definitions", maxLines)
 		return
@@ -180,7 +182,7 @@ func (s *source) define(at Place, name, value string) {
 }
 
 // line writes out one line; what comes of it may be several, and conditions and definitions again.
-func (s *source) line(text string, at Place, depth int) {
+func (s *source) line(text string, at report.Place, depth int) {
 	if s.work += len(text) + 16; s.work > maxWork || len(s.out) >= maxLines {
 		s.stop(at, "more than %d lines, or too many definitions", maxLines)
 	}
@@ -216,7 +218,7 @@ func (s *source) line(text string, at Place, depth int) {
 }
 
 // substitute finds the first ${NAME}, or $NAME with a blank or nothing behind, that is defined.
-func (s *source) substitute(text string, at Place) (before, value, after string, found bool) {
+func (s *source) substitute(text string, at report.Place) (before, value, after string, found bool) {
 	for i := strings.IndexByte(text, '$'); i >= 0 && i < len(text); i++ {
 		if text[i] != '$' {
 			continue
@@ -246,7 +248,7 @@ func (s *source) substitute(text string, at Place) (before, value, after string,
 	return "", "", "", false
 }
 
-func (s *source) value(name string, at Place) (string, bool) {
+func (s *source) value(name string, at report.Place) (string, bool) {
 	if f := strings.Fields(name); len(f) > 0 && f[0] == "_RANDOM" {
 		least := "0"
 		if len(f) > 1 {
@@ -255,7 +257,7 @@ func (s *source) value(name string, at Place) (string, bool) {
 		if _, err := strconv.ParseUint(least, 10, 32); err != nil {
 			return "", false
 		}
-		s.notes.add(at, Changed, "${%.60s} is another number at each start: here it is %s", name, least)
+		s.notes.Add(at, report.Changed, "${%.60s} is another number at each start: here it is %s", name, least)
 		return least, true
 	}
 	v, ok := s.definitions[name]

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // track is a track of ours made of what keepalived knows under kind and name.
@@ -27,7 +28,7 @@ func (t *translator) newTrack(s *statement, kind, name, wanted string) *track {
 	}
 	for _, k := range t.tracks {
 		if k.kind == kind && k.name == name {
-			t.notes.add(s.at, Mistake, "%s %.80q stands twice: the first one counts", s.keyword(), name)
+			t.notes.Add(s.at, report.Mistake, "%s %.80q stands twice: the first one counts", s.keyword(), name)
 			return nil
 		}
 	}
@@ -55,14 +56,14 @@ func (t *translator) script(s *statement) {
 		t.scriptKey(one, k)
 	}
 	if one.value.Script == nil {
-		t.notes.add(s.at, Mistake, "vrrp_script %.80q has no script: it is left out", s.arg())
+		t.notes.Add(s.at, report.Mistake, "vrrp_script %.80q has no script: it is left out", s.arg())
 		return
 	}
 	if name := process(one.value.Script); name != "" {
-		t.notes.add(s.at, Remark, "vrrp_script %.80q: `process: %s` instead of script sees the end of a process at once and starts none", s.arg(), name)
+		t.notes.Add(s.at, report.Remark, "vrrp_script %.80q: `process: %s` instead of script sees the end of a process at once and starts none", s.arg(), name)
 	}
 	if one.value.Timeout > one.value.Interval {
-		t.notes.add(s.at, Remark, "vrrp_script %.80q: timeout is longer than interval: the next run waits for it", s.arg())
+		t.notes.Add(s.at, report.Remark, "vrrp_script %.80q: timeout is longer than interval: the next run waits for it", s.arg())
 	}
 	t.tracks = append(t.tracks, *one)
 }
@@ -106,7 +107,7 @@ func (t *translator) scriptKey(one *track, k *statement) {
 // noGroup notes a group that a script should run as.
 func (t *translator) noGroup(s *statement, rest []string) {
 	if len(rest) > 0 {
-		t.notes.add(s.at, Missing, "%s: group %.40q: it runs as the groups of its user", s.keyword(), rest[0])
+		t.notes.Add(s.at, report.Missing, "%s: group %.40q: it runs as the groups of its user", s.keyword(), rest[0])
 	}
 }
 
@@ -140,12 +141,12 @@ func process(argv []string) string {
 // weight reads WEIGHT [reverse|noreverse]. A weight past the bounds moves the priority to its own bound all the same.
 func (t *translator) weight(s *statement, words []string) (weight int, reverse bool) {
 	if len(words) == 0 {
-		t.notes.add(s.at, Mistake, "%s: weight wants a number: it is taken as 0, keepalived refuses the whole file", s.keyword())
+		t.notes.Add(s.at, report.Mistake, "%s: weight wants a number: it is taken as 0, keepalived refuses the whole file", s.keyword())
 		return 0, false
 	}
 	n, ok := t.numberOf(s, words[0], -1<<31, 1<<31-1)
 	if c := min(max(n, -maxWeight), maxWeight); ok && c != n {
-		t.notes.add(s.at, Changed, "%s: weight %d is taken as %d", s.keyword(), n, c)
+		t.notes.Add(s.at, report.Changed, "%s: weight %d is taken as %d", s.keyword(), n, c)
 		n = c
 	}
 	for _, w := range words[1:] {
@@ -155,7 +156,7 @@ func (t *translator) weight(s *statement, words []string) (weight int, reverse b
 		case "noreverse", "no_reverse":
 			reverse = false
 		default:
-			t.notes.add(s.at, Mistake, "%s: unknown option %.40q: it is ignored", s.keyword(), w)
+			t.notes.Add(s.at, report.Mistake, "%s: unknown option %.40q: it is ignored", s.keyword(), w)
 		}
 	}
 	return n, reverse
@@ -174,7 +175,7 @@ func (t *translator) process(s *statement) {
 		t.processKey(one, k)
 	}
 	if one.value.Process == "" {
-		t.notes.add(s.at, Mistake, "vrrp_track_process %.80q has no process: it is left out", s.arg())
+		t.notes.Add(s.at, report.Mistake, "vrrp_track_process %.80q has no process: it is left out", s.arg())
 		return
 	}
 	t.tracks = append(t.tracks, *one)
@@ -189,7 +190,7 @@ func (t *translator) processKey(one *track, k *statement) {
 		name := path.Base(strings.Fields(k.arg() + " x")[0])
 		one.value.Process = name
 		if name != k.arg() || len(k.words) > 2 {
-			t.notes.add(k.at, Changed, "process: %.120q: only the name of the executable is compared, %s", strings.Join(k.args(), " "), name)
+			t.notes.Add(k.at, report.Changed, "process: %.120q: only the name of the executable is compared, %s", strings.Join(k.args(), " "), name)
 		}
 	case "weight":
 		one.weight, one.reverse = t.weight(k, k.args())
@@ -202,14 +203,14 @@ func (t *translator) processKey(one *track, k *statement) {
 			one.value.Delay = d
 		}
 		if k.keyword() == "delay" {
-			t.notes.add(k.at, Changed, "delay: it holds for the end of a process; one that starts counts at once")
+			t.notes.Add(k.at, report.Changed, "delay: it holds for the end of a process; one that starts counts at once")
 		}
 	case "fork_delay":
-		t.notes.add(k.at, Missing, "fork_delay: a process that starts counts at once")
+		t.notes.Add(k.at, report.Missing, "fork_delay: a process that starts counts at once")
 	case "quorum_max":
-		t.notes.add(k.at, Missing, "quorum_max: more processes than wanted are no fault")
+		t.notes.Add(k.at, report.Missing, "quorum_max: more processes than wanted are no fault")
 	case "param_match", "full_command":
-		t.notes.add(k.at, Missing, "%s: only the name of the executable is compared", k.keyword())
+		t.notes.Add(k.at, report.Missing, "%s: only the name of the executable is compared", k.keyword())
 	default:
 		t.unknown(k, []string{"process", "weight", "quorum", "quorum_max", "delay", "terminate_delay", "fork_delay", "param_match", "full_command"})
 	}
@@ -234,13 +235,13 @@ func (t *translator) trackFile(s *statement) {
 		case "weight":
 			one.weight, one.reverse = t.weight(k, k.args())
 		case "init_file":
-			t.notes.add(k.at, Missing, "init_file: the file is never written: make it before the start, one that is missing counts as 0")
+			t.notes.Add(k.at, report.Missing, "init_file: the file is never written: make it before the start, one that is missing counts as 0")
 		default:
 			t.unknown(k, []string{"file", "weight", "init_file"})
 		}
 	}
 	if one.value.File == "" {
-		t.notes.add(s.at, Mistake, "%s %.80q has no file: it is left out", s.keyword(), s.arg())
+		t.notes.Add(s.at, report.Mistake, "%s %.80q has no file: it is left out", s.keyword(), s.arg())
 		return
 	}
 	t.tracks = append(t.tracks, *one)

@@ -2,12 +2,13 @@ package keepalived
 
 import (
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // item is one entry of a list with the place that it comes from and comments by key.
 type item[T any] struct {
 	value    T
-	at       Place
+	at       report.Place
 	comments map[string]string // "" stands for the entry itself
 }
 
@@ -22,7 +23,7 @@ func (i *item[T]) comment(key, text string) {
 type translator struct {
 	file      string // the first one
 	options   Options
-	notes     *notes
+	notes     *report.Notes
 	comments  map[string]string
 	global    globals
 	out       conf.HAAgent
@@ -95,7 +96,7 @@ func (t *translator) section(s *statement) {
 		t.balancer(s)
 	default:
 		if text, known := topMissing[s.keyword()]; known {
-			t.notes.add(s.at, Missing, "%s: %s", s.keyword(), text)
+			t.notes.Add(s.at, report.Missing, "%s: %s", s.keyword(), text)
 			return
 		}
 		t.unknown(s, append(keys(topMissing), append(topBlocks, "track_file")...))
@@ -118,12 +119,12 @@ func (t *translator) balancer(s *statement) {
 	if servers > 0 {
 		what = " (" + plural(servers, "real server") + ")"
 	}
-	t.notes.add(s.at, NotYet, "%.120s%s: IPVS is not managed yet: leave keepalived -C running for it", name, what)
+	t.notes.Add(s.at, report.NotYet, "%.120s%s: IPVS is not managed yet: leave keepalived -C running for it", name, what)
 }
 
 // unknown notes a keyword that nobody knows, with one that is near.
 func (t *translator) unknown(s *statement, known []string) {
-	if t.notes.full() {
+	if t.notes.Full() {
 		return
 	}
 	near := ""
@@ -134,5 +135,5 @@ func (t *translator) unknown(s *statement, known []string) {
 	if s.block != nil {
 		what = "its block"
 	}
-	t.notes.add(s.at, Mistake, "unknown keyword %.60q%s: %s is ignored", s.keyword(), near, what)
+	t.notes.Add(s.at, report.Mistake, "unknown keyword %.60q%s: %s is ignored", s.keyword(), near, what)
 }

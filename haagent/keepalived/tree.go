@@ -3,13 +3,15 @@ package keepalived
 import (
 	"slices"
 	"strings"
+
+	"keepwatch/internal/report"
 )
 
 // statement is a keyword with its words and, perhaps, its block.
 type statement struct {
 	words []string // without quotes; escapes are left as they are
 	block []*statement
-	at    Place
+	at    report.Place
 }
 
 func (s *statement) keyword() string { return s.words[0] }
@@ -41,14 +43,14 @@ var (
 
 // parser builds the tree of statements. Its top is a statement without words.
 type parser struct {
-	notes *notes
+	notes *report.Notes
 	open  []*statement // the blocks that are open, outermost first
 	last  *statement   // the statement before, if a brace may still follow it
 	deep  int          // blocks below maxNesting, which are passed over
 }
 
 // parse makes a tree of lines.
-func parse(lines []line, n *notes) []*statement {
+func parse(lines []line, n *report.Notes) []*statement {
 	p := parser{notes: n, open: []*statement{{}}}
 	for _, l := range lines {
 		for _, segment := range segments(l.text) {
@@ -68,7 +70,7 @@ func parse(lines []line, n *notes) []*statement {
 
 func (p *parser) top() *statement { return p.open[len(p.open)-1] }
 
-func (p *parser) statement(words []word, at Place) {
+func (p *parser) statement(words []word, at report.Place) {
 	p.unopened(at)
 	if p.deep > 0 {
 		return
@@ -85,13 +87,13 @@ func (p *parser) statement(words []word, at Place) {
 }
 
 // unopened gives the statement before the block that its keyword promises.
-func (p *parser) unopened(at Place) {
+func (p *parser) unopened(at report.Place) {
 	s := p.last
 	p.last = nil
 	if s == nil || !takesBlock(s, len(p.open) == 1) {
 		return
 	}
-	p.notes.add(s.at, Mistake, "'{' is missing behind %s: it is read as if it stood there", s.keyword())
+	p.notes.Add(s.at, report.Mistake, "'{' is missing behind %s: it is read as if it stood there", s.keyword())
 	p.open = append(p.open, s)
 }
 
@@ -102,29 +104,29 @@ func takesBlock(s *statement, top bool) bool {
 	return slices.Contains(innerBlocks, s.keyword()) && len(s.words) == 1
 }
 
-func (p *parser) begin(at Place) {
+func (p *parser) begin(at report.Place) {
 	switch {
 	case p.deep > 0 || len(p.open) > maxNesting:
 		if p.deep == 0 {
-			p.notes.add(at, Mistake, "more than %d blocks within each other: what is deeper is ignored", maxNesting)
+			p.notes.Add(at, report.Mistake, "more than %d blocks within each other: what is deeper is ignored", maxNesting)
 		}
 		p.deep++
 		return
 	case p.last == nil:
-		p.notes.add(at, Mistake, "'{' without a keyword in front: the block is ignored")
+		p.notes.Add(at, report.Mistake, "'{' without a keyword in front: the block is ignored")
 		p.last = &statement{words: []string{""}, at: at}
 	}
 	p.open = append(p.open, p.last)
 	p.last = nil
 }
 
-func (p *parser) end(at Place) {
+func (p *parser) end(at report.Place) {
 	p.unopened(at)
 	switch {
 	case p.deep > 0:
 		p.deep--
 	case len(p.open) == 1:
-		p.notes.add(at, Mistake, "'}' without '{': it is ignored")
+		p.notes.Add(at, report.Mistake, "'}' without '{': it is ignored")
 	default:
 		p.open = p.open[:len(p.open)-1]
 	}
@@ -132,11 +134,11 @@ func (p *parser) end(at Place) {
 
 // endAll closes what is open, once before says what comes that cannot stand in a block.
 func (p *parser) endAll(before string) {
-	p.unopened(Place{})
+	p.unopened(report.Place{})
 	p.deep = 0
 	for len(p.open) > 1 {
 		s := p.top()
-		p.notes.add(s.at, Mistake, "the block of %s has no '}': it ends before %s", s.keyword(), before)
+		p.notes.Add(s.at, report.Mistake, "the block of %s has no '}': it ends before %s", s.keyword(), before)
 		p.open = p.open[:len(p.open)-1]
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"keepwatch/internal/conf"
+	"keepwatch/internal/report"
 )
 
 // uses translates a track_* block of an instance or group. own is the instance's interface.
@@ -18,20 +19,20 @@ func (t *translator) uses(s *statement, own string) (uses []conf.TrackUse) {
 		}
 		at := t.find(k, s.keyword(), name)
 		if at < 0 {
-			t.notes.add(k.at, Mistake, "%s: there is no %.80q: it is left out", s.keyword(), name)
+			t.notes.Add(k.at, report.Mistake, "%s: there is no %.80q: it is left out", s.keyword(), name)
 			continue
 		}
 		one := &t.tracks[at]
 		use := conf.TrackUse{Name: one.value.Name, Weight: one.weight, Reverse: one.reverse}
 		if args := k.args(); len(args) > 0 {
 			if args[0] != "weight" {
-				t.notes.add(k.at, Mistake, "%s %.80q: unknown option %.40q: the entry is left out, as keepalived does", s.keyword(), name, args[0])
+				t.notes.Add(k.at, report.Mistake, "%s %.80q: unknown option %.40q: the entry is left out, as keepalived does", s.keyword(), name, args[0])
 				continue
 			}
 			use.Weight, use.Reverse = t.weight(k, args[1:])
 		}
 		if slices.ContainsFunc(uses, func(u conf.TrackUse) bool { return u.Name == use.Name }) {
-			t.notes.add(k.at, Mistake, "%s %.80q stands twice: the first one counts", s.keyword(), name)
+			t.notes.Add(k.at, report.Mistake, "%s %.80q stands twice: the first one counts", s.keyword(), name)
 			continue
 		}
 		one.used = true

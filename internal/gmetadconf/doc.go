@@ -16,11 +16,11 @@ import (
 
 // Bounds of what is read. Past one of them reading stops with a fault.
 const (
-	MaxFile   = 1 << 20 // bytes of one file
-	maxFiles  = 100     // files, included ones with them
-	maxDepth  = 8       // files that include each other
-	maxBytes  = 8 << 20 // of all files
-	maxLine   = 4095    // bytes of a line with its continuations: dotconf's buffer
+	MaxFile   = report.MaxFile // bytes of one file
+	maxFiles  = 100            // files, included ones with them
+	maxDepth  = 8              // files that include each other
+	maxBytes  = 8 << 20        // of all files
+	maxLine   = 4095           // bytes of a line with its continuations: dotconf's buffer
 	maxFaults = 100
 )
 

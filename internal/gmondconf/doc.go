@@ -15,11 +15,11 @@ import (
 
 // Bounds of what is read. Past one of them reading stops with a fault.
 const (
-	MaxFile   = 1 << 20 // bytes of one file
-	maxFiles  = 1000    // files, included ones with them
-	maxDepth  = 10      // files that include each other, a pattern counts as one of them: libconfuse's MAX_INCLUDE_DEPTH
-	maxBytes  = 8 << 20 // of all files
-	maxText   = 1 << 14 // bytes of one value
+	MaxFile   = report.MaxFile // bytes of one file
+	maxFiles  = 1000           // files, included ones with them
+	maxDepth  = 10             // files that include each other, a pattern counts as one of them: libconfuse's MAX_INCLUDE_DEPTH
+	maxBytes  = 8 << 20        // of all files
+	maxText   = 1 << 14        // bytes of one value
 	maxFaults = 100
 	maxItems  = 10_000 // sections
 )

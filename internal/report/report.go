@@ -70,6 +70,9 @@ type Note struct {
 // String is "FILE:LINE: KIND: TEXT".
 func (n Note) String() string { return fmt.Sprintf("%s: %s: %s", n.At, n.Kind, n.Text) }
 
+// MaxFile is how many bytes of a foreign configuration are read at most, of each file.
+const MaxFile = 1 << 20
+
 // MaxNotes is how many notes are kept; one more says that there are others.
 const MaxNotes = 1000
 
