@@ -86,7 +86,7 @@ func (h *host) file(name, content string) string {
 	return path
 }
 
-// gmondConf is a gmond on the group with quick collection groups of each kind of metric.
+// gmondConf is a gmond on the group with quick collection groups of each kind of metric, titled as gmond -t has them.
 func gmondConf(cluster string) string {
 	return fmt.Sprintf(`globals { daemonize = no setuid = no host_dmax = 0 send_metadata_interval = 5 module_dir = "/usr/lib/ganglia" }
 cluster { name = %q }
@@ -101,8 +101,8 @@ modules {
   module { name = "sys_module" path = "modsys.so" }
 }
 collection_group { collect_once = yes time_threshold = 5 metric { name = "heartbeat" } }
-collection_group { collect_once = yes time_threshold = 5 metric { name = "cpu_num" } metric { name = "mem_total" } metric { name = "os_name" } metric { name = "boottime" } }
-collection_group { collect_every = 2 time_threshold = 5 metric { name = "load_one" value_threshold = 0 } metric { name = "mem_free" } metric { name = "cpu_idle" } }
+collection_group { collect_once = yes time_threshold = 5 metric { name = "cpu_num" title = "CPU Count" } metric { name = "mem_total" title = "Memory Total" } metric { name = "os_name" title = "Operating System" } metric { name = "boottime" title = "Last Boot Time" } }
+collection_group { collect_every = 2 time_threshold = 5 metric { name = "load_one" value_threshold = 0 title = "One Minute Load Average" } metric { name = "mem_free" title = "Free Memory" } metric { name = "cpu_idle" title = "CPU Idle" } }
 `, cluster)
 }
 
