@@ -158,27 +158,17 @@ func passing(s *metric.Series, host string) target {
 	return target{s, 1, 0}
 }
 
-// ofMetadata drops what collectors tell of metrics that the table knows, whose meaning is documented, and gives that
-// of others the name under which their samples are kept.
+// ofMetadata drops what collectors tell of metrics that the table knows, whose meaning is documented. Its label metric
+// is the name of the series that the metadata is about.
 func (n *Normalizer) ofMetadata(s *metric.Series, host string) outcome {
-	name := strings.TrimPrefix(s.Label("metric"), prefix)
-	if len(n.table.find(name, s.Label("units"), false)) > 0 || len(n.table.find(name, s.Label("units"), true)) > 0 {
+	name, isText := strings.CutSuffix(strings.TrimPrefix(s.Label("metric"), prefix), infoSuffix)
+	if original := s.Label("gmond_name"); original != "" {
+		name = original
+	}
+	if len(n.table.find(name, s.Label("units"), isText)) > 0 {
 		return outcome{}
 	}
-	labels := append(without(s.Labels, "metric"), metric.Label{Name: "metric", Value: prefix + strings.Map(nameRune, name)})
-	to, err := metric.NewSeries(s.Cluster, host, s.Name, labels, s.Unit, s.Kind)
-	if err != nil {
-		return outcome{}
-	}
-	return outcome{targets: []target{{to, 1, 0}}}
-}
-
-// nameRune is what collectors make of a character of a gmond name.
-func nameRune(r rune) rune {
-	if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-		return r
-	}
-	return '_'
+	return outcome{targets: []target{passing(s, host)}}
 }
 
 // without copies the labels but for some.

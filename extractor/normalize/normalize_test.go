@@ -43,6 +43,14 @@ func (n *Normalizer) one(s *metric.Series, at int64, value float64) []metric.Sam
 	return b.Samples
 }
 
+// nameRune is what collectors make of a character of a gmond name.
+func nameRune(r rune) rune {
+	if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '_'
+}
+
 // written writes a sample as the table's column becomes does.
 func written(s metric.Sample) string {
 	var labels []string
@@ -121,24 +129,32 @@ func TestTextsPass(t *testing.T) {
 	}
 }
 
-// What collectors tell of a metric is kept for those only that the table doesn't know, under the name of their samples.
+// What collectors tell of a metric is kept for those only that the table doesn't know.
 func TestMetadata(t *testing.T) {
 	n := normalizer(t)
-	tell := func(name, units string) []metric.Sample {
-		labels := []metric.Label{{Name: "source", Value: "gmond"}, {Name: "metric", Value: name}, {Name: "title", Value: "T"}, {Name: "units", Value: units}}
+	tell := func(of *metric.Series, units string) []metric.Sample {
+		labels := []metric.Label{
+			{Name: "source", Value: "gmond"}, {Name: "metric", Value: of.Name}, {Name: "gmond_name", Value: of.Label("gmond_name")},
+			{Name: "title", Value: "T"}, {Name: "units", Value: units},
+		}
 		return n.one(metric.MustSeries("web", "web1", metadataName, labels, "", metric.State), 7, 1)
 	}
-	for _, known := range [][2]string{{"load_one", ""}, {"gmond_cpu_user", "%"}, {"multicpu_idle7", "%"}, {"os_name", ""}} {
-		if got := tell(known[0], known[1]); len(got) != 0 {
-			t.Errorf("%v: got %v, want nothing", known, got)
+	f := func(name, units, text, want string) {
+		t.Helper()
+		got := tell(gmondSeries(name, units, text, metric.Gauge), units)
+		if want == "" && len(got) != 0 || want != "" && (len(got) != 1 || got[0].Series.Label("metric") != want || got[0].Series.Label("title") != "T") {
+			t.Errorf("%s in %q: got %v, want that of %q", name, units, got, want)
 		}
 	}
-	for name, want := range map[string]string{"disk /var": "gmond_disk__var", "gmond_x": "gmond_x", "cpu_user": "gmond_cpu_user"} {
-		got := tell(name, "widgets")
-		if len(got) != 1 || got[0].Series.Label("metric") != want || got[0].Series.Label("title") != "T" {
-			t.Errorf("%s: got %v, want it under %s", name, got, want)
-		}
-	}
+	f("load_one", " ", "", "")
+	f("cpu_user", "%", "", "")
+	f("multicpu_idle7", "%", "", "")
+	f("sda1-disk_used", "%", "", "")
+	f("os_name", "", "Linux", "")
+	f("os_name", "", "", "gmond_os_name")
+	f("load_one", "", "high", "gmond_load_one_info")
+	f("cpu_user", "widgets", "", "gmond_cpu_user")
+	f("disk /var", "", "", "gmond_disk__var")
 }
 
 func TestHostsAreRenamed(t *testing.T) {

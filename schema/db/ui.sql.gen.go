@@ -1003,6 +1003,39 @@ func (q *Queries) UILockAdmins(ctx context.Context) ([]int32, error) {
 	return items, nil
 }
 
+const uIMetricInfo = `-- name: UIMetricInfo :many
+SELECT DISTINCT ON (labels->>'metric') coalesce(labels->>'metric', '')::text AS metric, coalesce(labels->>'title', '')::text AS title,
+	coalesce(labels->>'desc', '')::text AS description
+FROM series WHERE metric = 'gmond_metric_info' AND last_seen > now() - interval '1 day' ORDER BY labels->>'metric', last_seen DESC
+`
+
+type UIMetricInfoRow struct {
+	Metric      string
+	Title       string
+	Description string
+}
+
+// What senders in a Ganglia network say of metrics that are not known: the newest word on each.
+func (q *Queries) UIMetricInfo(ctx context.Context) ([]UIMetricInfoRow, error) {
+	rows, err := q.db.Query(ctx, uIMetricInfo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []UIMetricInfoRow{}
+	for rows.Next() {
+		var i UIMetricInfoRow
+		if err := rows.Scan(&i.Metric, &i.Title, &i.Description); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const uIMetrics = `-- name: UIMetrics :many
 SELECT metric, max(unit)::text AS unit, max(kind)::text AS kind, count(DISTINCT (cluster, host)) AS hosts
 FROM series WHERE last_seen > now() - interval '1 day' GROUP BY metric ORDER BY metric

@@ -168,6 +168,12 @@ WHERE metric = ANY(@metrics::text[]) ORDER BY cluster, host, metric, labels;
 SELECT metric, max(unit)::text AS unit, max(kind)::text AS kind, count(DISTINCT (cluster, host)) AS hosts
 FROM series WHERE last_seen > now() - interval '1 day' GROUP BY metric ORDER BY metric;
 
+-- name: UIMetricInfo :many
+-- What senders in a Ganglia network say of metrics that are not known: the newest word on each.
+SELECT DISTINCT ON (labels->>'metric') coalesce(labels->>'metric', '')::text AS metric, coalesce(labels->>'title', '')::text AS title,
+	coalesce(labels->>'desc', '')::text AS description
+FROM series WHERE metric = 'gmond_metric_info' AND last_seen > now() - interval '1 day' ORDER BY labels->>'metric', last_seen DESC;
+
 -- name: UIData :one
 SELECT now()::timestamptz AS now, coalesce((SELECT max(last_seen) FROM hosts), 'epoch')::timestamptz AS newest;
 

@@ -13,6 +13,7 @@ import (
 // HostDetail is one host with all that is known of it now.
 type HostDetail struct {
 	Host        Host              `json:"host"`
+	Names       []HostName        `json:"names" doc:"all names under which it is heard; empty when its own is the only one"`
 	Facts       map[string]string `json:"facts" doc:"uname, boot_time and what else the host says of itself"`
 	Metrics     []HostMetric      `json:"metrics"`
 	Alerts      []Alert           `json:"alerts"`
@@ -20,6 +21,13 @@ type HostDetail struct {
 	Filesystems []Filesystem      `json:"filesystems"`
 	Interfaces  []Interface       `json:"interfaces"`
 	Checks      []HostCheck       `json:"checks" doc:"remote checks that collectors make of it"`
+}
+
+// HostName is a name under which a host is heard.
+type HostName struct {
+	Name   string `json:"name"`
+	Rule   string `json:"rule" doc:"of extractor.hosts, by which it is this host: aliases, strip_domains DOMAIN or lowercase; empty: it is its own"`
+	Source string `json:"source" doc:"who speaks of it so, comma-separated: collector (its own), probe (of another host), gmond"`
 }
 
 // HostMetric is a metric that the host has.
@@ -67,6 +75,7 @@ func (a *API) getHost(ctx context.Context, in *hostPath) (*body[HostDetail], err
 	}
 	d := HostDetail{Host: hostOf(rows[0], gaugesOf(series), a.o.Stale)}
 	d.Metrics = hostMetricsOf(series)
+	d.Names = namesOf(series)
 	d.Facts = factsOf(series)
 	d.Filesystems = filesystemsOf(series)
 	d.Interfaces = interfacesOf(series)
@@ -114,25 +123,82 @@ func hostMetricsOf(series []db.UILatestOfHostRow) []HostMetric {
 	return out
 }
 
-// factsOf reads what the host says of itself: the labels of its …_info series, and when it booted.
+// nameStale is how old, in seconds, the word on a host's name may be: it is told every quarter of an hour.
+const nameStale = 35 * 60
+
+// namesOf reads what the extractor tells of a host's names: of each the newest word.
+func namesOf(series []db.UILatestOfHostRow) []HostName {
+	out := []HostName{}
+	age := map[string]float64{}
+	for _, s := range series {
+		if s.Metric != "keepwatch_host_name_info" || s.Age > nameStale {
+			continue
+		}
+		l := labelsOf(s.Labels)
+		n := HostName{Name: l["name"], Rule: l["rule"], Source: l["from"]}
+		had, ok := age[n.Name]
+		switch {
+		case !ok:
+			out = append(out, n)
+		case s.Age < had:
+			out[slices.IndexFunc(out, func(o HostName) bool { return o.Name == n.Name })] = n
+		default:
+			continue
+		}
+		age[n.Name] = s.Age
+	}
+	return out
+}
+
+// factsOf reads what the host says of itself: the labels of its …_info series, and when it booted. What its own
+// collector says goes before what gmond says, which tells each part of uname by itself.
 func factsOf(series []db.UILatestOfHostRow) map[string]string {
 	facts := map[string]string{}
+	uname := map[string]string{}
+	own := map[string]bool{}
+	put := func(to map[string]string, source, name, value string) {
+		if value == "" || own[name] || len(to) >= 100 {
+			return
+		}
+		to[name], own[name] = value, source == ""
+	}
 	for _, s := range series {
+		l := labelsOf(s.Labels)
 		switch {
 		case s.Metric == "node_uname_info":
-			l := labelsOf(s.Labels)
-			facts["uname"] = strings.Join(strings.Fields(strings.Join([]string{l["sysname"], l["release"], l["version"], l["machine"]}, " ")), " ")
+			for _, name := range unameParts {
+				put(uname, l["source"], name, l[name])
+			}
 		case s.Metric == "node_boot_time_seconds":
-			facts["boot_time"] = time.UnixMilli(int64(s.Value * 1000)).UTC().Format(timeLayout)
+			put(facts, l["source"], "boot_time", time.UnixMilli(int64(s.Value*1000)).UTC().Format(timeLayout))
+		case s.Metric == "gmond_metric_info", strings.HasPrefix(s.Metric, "keepwatch_"):
 		case strings.HasSuffix(s.Metric, "_info"):
-			for name, value := range labelsOf(s.Labels) {
-				if name != "source" && len(facts) < 100 {
-					facts[strings.TrimSuffix(s.Metric, "_info")+"_"+name] = value
+			for name, value := range l {
+				if name != "source" && name != "gmond_name" {
+					put(facts, l["source"], factName(s.Metric, name), value)
 				}
 			}
 		}
 	}
+	var parts []string
+	for _, name := range unameParts {
+		parts = append(parts, strings.Fields(uname[name])...)
+	}
+	if len(parts) > 0 {
+		facts["uname"] = strings.Join(parts, " ")
+	}
 	return facts
+}
+
+var unameParts = []string{"sysname", "release", "version", "machine"}
+
+// factName is how a label of an …_info series is called among the facts: node_location_info{location} is the location.
+func factName(metric, label string) string {
+	name := strings.TrimSuffix(metric, "_info")
+	if short := strings.TrimPrefix(name, "node_"); short == label {
+		return label
+	}
+	return name + "_" + label
 }
 
 func filesystemsOf(series []db.UILatestOfHostRow) []Filesystem {

@@ -93,8 +93,11 @@ export type HostCheck = {
   views: CheckView[];
 };
 
+export type HostName = { name: string; rule: string; source: string };
+
 export type HostDetail = {
   host: Host;
+  names: HostName[];
   facts: Labels & { uname?: string; boot_time?: string };
   metrics: HostMetric[];
   alerts: Alert[];
@@ -104,7 +107,7 @@ export type HostDetail = {
   checks: HostCheck[];
 };
 
-export type Metric = { name: string; unit: string; kind: string; hosts: number };
+export type Metric = { name: string; unit: string; kind: string; hosts: number; title: string; description: string };
 
 export type Vip = {
   cluster: string;

@@ -8,12 +8,20 @@ import { Lasting } from "../kit/time";
 // Facts is what a host is: system, size, filesystems, interfaces.
 export function Facts({ detail }: { detail: HostDetail }) {
   const { t } = useTranslation();
-  const { host, facts, filesystems, interfaces } = detail;
+  const { host, names, facts, filesystems, interfaces } = detail;
+  const others = names.filter((one) => one.name !== host.name);
   const rest = Object.entries(facts).filter(([name, text]) => name !== "boot_time" && text);
   return (
     <div className="kw-host-facts">
       <dl className="kw-facts">
         <Fact name={t("hosts.sources")}>{host.sources.join(", ") || "–"}</Fact>
+        {others.length > 0 && (
+          <Fact name={t("hosts.alsoKnownAs")}>
+            {others.map((one, i) => (
+              <span key={one.name} title={t("hosts.nameFrom", { source: one.source, rule: one.rule })}>{i > 0 && ", "}{one.name} <span className="kw-dim">({one.source})</span></span>
+            ))}
+          </Fact>
+        )}
         {host.cpus !== null && <Fact name={t("hosts.cpus")}>{host.cpus}</Fact>}
         {facts.boot_time && <Fact name={t("hosts.uptime")}><Lasting since={facts.boot_time} /></Fact>}
         {rest.map(([name, text]) => <Fact key={name} name={name}>{text}</Fact>)}

@@ -38,6 +38,9 @@ export function MetricPage() {
           const asked = [{ expr: (step: number) => `topk(${most}, ${plotted(metric.name, metric.kind, transform, step)})` }];
           return (
             <>
+              {(metric.title || metric.description) && (
+                <p>{metric.title && <strong>{metric.title}</strong>}{metric.title && metric.description && ": "}{metric.description}</p>
+              )}
               <p className="kw-dim kw-small">{t("metric.about", { kind: t(`kind.${metric.kind}`), count: metric.hosts })}</p>
               <MetricChart title={transform === "rate" ? t("metric.rate") : t("metric.value")} asked={asked} unit={unitOf(metric.unit, transform)} range={range} height={360} most={most} />
             </>
