@@ -2,7 +2,6 @@ package collector
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -179,35 +178,4 @@ func (s *scheduled) report(log *slog.Logger, start time.Time, took time.Duration
 	case err == nil && before.Error != "":
 		log.Info("probe works again", "probe", s.name)
 	}
-}
-
-// selfProbe tells of the collector itself. A host without any other probe is still heard.
-type selfProbe struct {
-	c              *Collector
-	started, hosts *metric.Series
-}
-
-func newSelfProbe(c *Collector) (*selfProbe, error) {
-	p := &selfProbe{c: c}
-	var err error
-	if p.started, err = metric.NewSeries(c.opt.Cluster, c.opt.Host, "keepwatch_collector_start_time_seconds", nil, metric.Seconds, metric.Gauge); err != nil {
-		return nil, err
-	}
-	p.hosts, err = metric.NewSeries(c.opt.Cluster, c.opt.Host, "keepwatch_collector_hosts", nil, metric.NoUnit, metric.Gauge)
-	return p, err
-}
-
-// Name is "collector".
-func (p *selfProbe) Name() string { return "collector" }
-
-// Interval is the collector's own.
-func (p *selfProbe) Interval() time.Duration { return 0 }
-
-// Collect tells since when the collector runs and how many hosts it knows.
-func (p *selfProbe) Collect(_ context.Context, now time.Time, out *batch.Batch) error {
-	ms := now.UnixMilli()
-	out.Samples = append(out.Samples,
-		metric.Sample{Series: p.started, Time: ms, Value: float64(p.c.started.UnixMilli()) / 1000},
-		metric.Sample{Series: p.hosts, Time: ms, Value: float64(p.c.state.Hosts())})
-	return nil
 }

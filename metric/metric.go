@@ -243,6 +243,8 @@ const (
 	EventMetricRetyped    EventKind = "metric_retyped"
 	EventCollectorDropped EventKind = "collector_dropped"
 	EventAggregatorLost   EventKind = "aggregator_lost"
+	EventSourceLost       EventKind = "ganglia_source_lost" // a gmond or gmetad that is polled over XML
+	EventSourceFound      EventKind = "ganglia_source_found"
 	EventClockSkew        EventKind = "clock_skew" // a host's clock is wrong, or right again
 	EventCheckDown        EventKind = "check_down" // a vantage point's view, not what all say together
 	EventCheckUp          EventKind = "check_up"

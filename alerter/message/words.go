@@ -91,6 +91,7 @@ var chinese = words{
 		metric.EventProxyStopped: "代理停止", metric.EventTrackChanged: "跟踪项变化", metric.EventConfigReloaded: "配置已重新加载",
 		metric.EventHostJoined: "主机加入", metric.EventHostLost: "主机失联", metric.EventAggregatorLost: "汇聚节点失联",
 		metric.EventHostConflict: "主机名冲突", metric.EventMetricRetyped: "指标类型变化", metric.EventCollectorDropped: "采集器丢弃数据",
+		metric.EventSourceLost: "Ganglia 数据源失联", metric.EventSourceFound: "Ganglia 数据源恢复", metric.EventClockSkew: "时钟偏差",
 		metric.EventCheckDown: "检查失败", metric.EventCheckUp: "检查恢复",
 	},
 }

@@ -25,10 +25,6 @@ const (
 	readGap     = 10 * time.Second // without a byte; gmetad's own (data_thread.c)
 	readTime    = 2 * time.Minute  // of a whole document
 
-	// Events of a source.
-	sourceLost  metric.EventKind = "ganglia_source_lost"
-	sourceFound metric.EventKind = "ganglia_source_found"
-
 	tellAgain = time.Hour // what goes on being wrong is told again
 )
 
@@ -177,7 +173,7 @@ func (s *source) failed(ctx context.Context, now time.Time, err error) error {
 		return nil
 	}
 	s.lost = true
-	return s.event(ctx, now, sourceLost, fmt.Sprintf("ganglia source %.100q is lost: %.400v", s.conf.Name, err))
+	return s.event(ctx, now, metric.EventSourceLost, fmt.Sprintf("ganglia source %.100q is lost: %.400v", s.conf.Name, err))
 }
 
 // took makes a document the newest of the source.
@@ -206,7 +202,7 @@ func (s *source) took(ctx context.Context, now time.Time, addr string, doc *tree
 		s.lost = false
 		delete(s.told, "lost")
 		s.log.Info("the source is back", "address", addr)
-		if err := s.event(ctx, now, sourceFound, fmt.Sprintf("ganglia source %.100q answers again at %.100s", s.conf.Name, addr)); err != nil {
+		if err := s.event(ctx, now, metric.EventSourceFound, fmt.Sprintf("ganglia source %.100q answers again at %.100s", s.conf.Name, addr)); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ const known = new Set([
   "vrrp_transition", "vip_taken", "vip_released", "vip_conflict", "vip_conflict_ended", "server_up", "server_down", "proxy_started", "proxy_stopped",
   "track_changed", "config_reloaded", "host_joined", "host_lost", "aggregator_lost",
   "host_conflict", "metric_retyped", "collector_dropped", "check_down", "check_up",
+  "ganglia_source_lost", "ganglia_source_found", "clock_skew",
 ]);
 
 // useKindWord is the word for a kind of event; kinds of other sources are shown as they are called.
