@@ -179,6 +179,10 @@ func (c *Collector) openEars(ctx context.Context) (err error) {
 			return fmt.Errorf("collector.gmond.receive[%d]: %w", i, err)
 		}
 		s.gmond = append(s.gmond, ch)
+		if asked, got := cfg.Gmond.Receive[i].Buffer, ch.receiver.Buffer(); got < asked {
+			c.log.Warn("the kernel grants less receive buffer than configured, so bursts of gmond packets may be lost; raise net.core.rmem_max or grant CAP_NET_ADMIN",
+				"channel", i, "asked", asked, "granted", got)
+		}
 	}
 	if cfg.Serve.Listen != "" {
 		if s.serve, err = listen.TCP(ctx, cfg.Serve.Listen); err != nil {

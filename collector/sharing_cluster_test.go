@@ -79,7 +79,7 @@ func (cl *cluster) carry() {
 	for name, from := range cl.members {
 		entries, _, _ := from.c.state.History().Read(&from.cursor, make([]state.Entry, 0, 1000), now.UnixMilli())
 		for _, e := range entries {
-			if boot, ok := frame.HeaderBoot(e.Datagram); !ok || boot != from.c.boot || cl.apart[name] {
+			if origin, ok := frame.HeaderOrigin(e.Datagram); !ok || origin.Boot != from.c.boot || cl.apart[name] {
 				continue
 			}
 			for other, to := range cl.members {

@@ -102,12 +102,6 @@ type Frame struct {
 	Payload  []byte        // internal/batch encoding; valid until the next call of what returned the frame
 }
 
-// HeaderBoot gives the boot id that a datagram claims, without opening it; false when it is no frame.
-func HeaderBoot(datagram []byte) (Boot, bool) {
-	h, err := parseHeader(datagram)
-	return h.boot, err == nil
-}
-
 type header struct {
 	key  uint8
 	boot Boot

@@ -85,6 +85,3 @@ func (l *List) Accepts(addr netip.Addr, local func(netip.Addr) bool) bool {
 	}
 	return false
 }
-
-// Empty reports whether the list names nobody.
-func (l *List) Empty() bool { return l == nil || len(l.rules) == 0 }
