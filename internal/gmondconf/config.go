@@ -162,9 +162,6 @@ type SFlow struct {
 // Port is gmond's own, of UDP and of XML.
 const Port = 8649
 
-// DefaultSend is the channel of gmond without a configuration.
-func DefaultSend() *SendChannel { return &SendChannel{Join: "239.2.11.71", Port: Port, TTL: 1} }
-
 func newConfig() *Config {
 	return &Config{
 		Globals: Globals{

@@ -74,14 +74,9 @@ func (a *ACL) check(add func(report.Place, string, ...any)) {
 // Written reports whether there is an acl section.
 func (a *ACL) Written() bool { return a.At.Line > 0 }
 
-// Open reports whether gmond lets everybody in: by default, and whenever the acl has no access entry, even when its
-// default is deny.
-func (a *ACL) Open() bool {
-	return len(a.Access) == 0 || len(a.Access) == 1 && strings.EqualFold(a.Default, "allow") && strings.EqualFold(a.Access[0].Action, "allow")
-}
-
 // Rules is an ACL as an ordered list: networks that are let in, with ! before those that are refused; the first that
-// names an address decides, and who is named by none is refused. What cannot be said so is in faults with what became
+// names an address decides, and who is named by none is refused. Without an access entry gmond lets everybody in, even
+// when the default is deny. What cannot be said so is in faults with what became
 // of it, and so is an entry that gmond does not start with.
 func (a *ACL) Rules() (rules []string, faults report.Faults) {
 	everybody := []string{"0.0.0.0/0", "::/0"}
