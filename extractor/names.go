@@ -73,7 +73,7 @@ func (t *taker) keptAs(cluster, host string) string {
 // join puts a life where the rules want it; false when its key, which may come from the file, names no host.
 func (t *taker) join(key string, h *hostLife) bool {
 	h.cluster, h.name, _ = strings.Cut(key, "\x00")
-	name := h.name
+	var name string
 	if name, h.rule = t.rules.Host(h.name); h.Refused {
 		name = h.name
 	}

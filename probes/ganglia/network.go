@@ -15,7 +15,7 @@ const nRates = 4
 
 func fields() [nRates]int {
 	return [nRates]int{
-		bytesIn - bytesIn: host.NetReceivedBytes, bytesOut - bytesIn: host.NetSentBytes,
+		0: host.NetReceivedBytes, bytesOut - bytesIn: host.NetSentBytes,
 		pktsIn - bytesIn: host.NetReceivedPackets, pktsOut - bytesIn: host.NetSentPackets,
 	}
 }

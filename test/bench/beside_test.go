@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -331,7 +332,7 @@ func scrape(b *testing.B, p *peer) (n int) {
 	p.node.Do(func() { conn, err = net.Dial("tcp", "127.0.0.1:9100") })
 	must(b, err)
 	defer conn.Close()
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return conn, nil }}}
+	client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}
 	res, err := client.Get("http://127.0.0.1:9100/metrics")
 	must(b, err)
 	defer res.Body.Close()

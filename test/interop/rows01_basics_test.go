@@ -11,6 +11,7 @@ import (
 
 	imported "keepwatch/haagent/keepalived"
 	"keepwatch/haagent/vrrp"
+	"keepwatch/internal/report"
 )
 
 // Row 1: ours is master with priority 200, keepalived backup with 100, version 2 without authentication every second:
@@ -132,7 +133,7 @@ func TestRow04AuthenticationHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := imported.Import(file, text, imported.Options{})
-	if !slices.ContainsFunc(taken.Notes, func(n imported.Note) bool {
+	if !slices.ContainsFunc(taken.Notes, func(n report.Note) bool {
 		return strings.Contains(n.String(), "auth_type AH is refused") && strings.Contains(n.String(), "set every router to PASS or to nothing first")
 	}) {
 		t.Errorf("the import does not say that AH is refused: %v", taken.Notes)
