@@ -79,7 +79,6 @@ func (l *lab) seed(ctx context.Context) error {
 	for _, t := range []threshold{
 		// Two seconds later the message can say who took over.
 		{Name: "HA agent is down", Metric: "keepwatch_ha_up", Critical: "1:", ForSeconds: 2, Description: "The agent that holds or guards the virtual address does not answer. The other node has the address; start the agent again."},
-		{Name: "Host is down", Metric: "keepwatch_host_up", Critical: "1:", Description: "The host's collector is silent."},
 		{Name: "Backend server is down", Metric: "haproxy_server_status", Critical: "1:", NoData: false, ForSeconds: 2, Description: "HAProxy's check of this server fails."},
 		{Name: "Clients without an answer", Metric: "lab_client_success_ratio", Warning: "0.99:", Critical: "0.5:", ForSeconds: 5, NoData: true, Description: "Requests through the virtual address fail."},
 	} {
@@ -88,5 +87,33 @@ func (l *lab) seed(ctx context.Context) error {
 			return fmt.Errorf("cannot make threshold %q: %w", t.Name, err)
 		}
 	}
-	return nil
+	return l.tellOf(ctx, "Host is down", contact.ID)
+}
+
+// tellOf has a threshold that is there from the start tell a contact.
+func (l *lab) tellOf(ctx context.Context, name string, contact int) error {
+	type versioned struct {
+		threshold
+		Version int `json:"version"`
+	}
+	var all struct {
+		Items []struct {
+			versioned
+			ID int `json:"id"`
+		}
+	}
+	if err := l.ask(ctx, http.MethodGet, "/thresholds", nil, &all); err != nil {
+		return fmt.Errorf("cannot list the thresholds: %w", err)
+	}
+	for _, t := range all.Items {
+		if t.Name != name {
+			continue
+		}
+		t.Contacts = []int{contact}
+		if err := l.ask(ctx, http.MethodPut, fmt.Sprintf("/thresholds/%d", t.ID), t.versioned, nil); err != nil {
+			return fmt.Errorf("cannot change threshold %q: %w", name, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("there is no threshold %q", name)
 }

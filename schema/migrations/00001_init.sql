@@ -183,6 +183,8 @@ INSERT INTO rules (name, metric, critical, no_data, description) VALUES
 		'Two hosts say that they hold the same virtual address: traffic reaches either of them. The network between them is cut, or two configurations share a virtual router. Look at the HA page: who is master of which instance, and whom it hears.'),
 	('VIP also held by another host', 'keepwatch_vrrp_conflict', '0', false,
 		'The HA agent that holds a virtual address sees another host that has it too, by ARP or by its advertisements. Find the host by its MAC address in keepwatch ha status and take the address away there.'),
+	('Host is down', 'keepwatch_host_up', '1:', false,
+		'The host has been silent for four of its intervals, by every channel on which it was heard. Ask it by ping or its console: is it the host, its network, or its collector?'),
 	('Check failed', 'keepwatch_check_up', '1:', false,
 		'A remote check found its target down, by as many vantage points as its quorum asks for. The host page lists what each of them sees, and the events say why.');
 INSERT INTO rules (name, metric, warning, for_seconds, no_data, description) VALUES
