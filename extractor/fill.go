@@ -32,6 +32,7 @@ const (
 // before, had not heard it or not yet told it when it died. Times are ms of a collector's clock.
 type debts struct {
 	had    int64           // everything heard before was told; 0: this is the first run
+	begin  int64           // from when on the followed one knows
 	oldest int64           // the oldest frame that anyone who answered so far holds
 	told   bool            // the followed one's is known: it says so when it has no more to tell
 	owed   map[string]bool // whom to ask yet
@@ -58,7 +59,7 @@ func (p *pull) begins(ctx context.Context, addr string, rec *frame.Record) {
 		p.take.hole = make(map[*metric.Series]*hole)
 	}
 	p.take.breaks++
-	d.oldest, d.told = min(d.oldest, begin), false
+	d.begin, d.oldest, d.told = begin, min(d.oldest, begin), false
 	d.again, d.settled, d.last = time.Time{}, now.Add(coverMargin), false
 	if p.owe(addr); len(d.owed) == 0 {
 		d.last, d.settled = true, now
@@ -102,15 +103,14 @@ func (p *pull) paid() {
 	p.take.hole = nil
 }
 
-// pay asks those that are owed, as long as they may know. Who holds the oldest frame has heard all that came since, so
-// those that know much less are of no use.
+// pay asks those that are owed, as long as they may know more than the one that is followed.
 func (p *pull) pay(ctx context.Context, now time.Time) {
 	d := &p.debts
 	if p.take.hole == nil || now.Before(d.again) {
 		return
 	}
 	for _, f := range p.fillers(ctx) {
-		if f.begin < d.oldest+coverMargin.Milliseconds() && ctx.Err() == nil {
+		if f.begin < d.begin+coverMargin.Milliseconds() && ctx.Err() == nil {
 			if err := p.fill(ctx, f); err != nil {
 				p.log.Debug("a collector that was asked for what is missing broke off", "collector", f.addr, "err", err)
 				d.owed[f.addr] = true
@@ -184,15 +184,19 @@ func beginOf(rec *frame.Record) int64 {
 	return rec.Received
 }
 
-// fill takes what a collector heard before those did that were asked before it.
+// fill takes what a collector heard before the one that is followed began.
 func (p *pull) fill(ctx context.Context, f *filler) error {
 	source := p.take.source
 	p.take.connected(f.addr)
 	p.take.filling = true
-	defer func() { p.take.source, p.take.filling = source, false }()
+	p.take.breaks++
+	defer func() {
+		p.take.source, p.take.filling = source, false
+		p.take.breaks++
+	}()
 	for rec := f.first; ; {
-		// gmond samples are known by their time only: what others have told is not to be had before it.
-		late := rec.Received - p.debts.oldest
+		// gmond samples are known by their time only: what the followed one is to tell must not come before it.
+		late := rec.Received - p.debts.begin
 		if rec.Heartbeat || late > coverMargin.Milliseconds() {
 			return nil
 		}

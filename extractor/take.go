@@ -59,7 +59,7 @@ type taker struct {
 	sources  map[string]int
 	filling  bool                     // the records are of a collector that is asked for what is missing, not of the one that is followed
 	hole     map[*metric.Series]*hole // of gmond, while others are to be asked for what is missing; nil: none are
-	breaks   int                      // streams begun since then
+	breaks   int                      // times since then that another one spoke
 	tick     int64                    // when hosts are looked at next, ms
 	heardTo  int64                    // time of the last record, ms
 	unbroken int64                    // since when there is no hole in what was heard, ms
@@ -192,7 +192,7 @@ func (t *taker) newGmond(in []metric.Sample) []metric.Sample {
 		}
 		switch {
 		case last.source == 0 || s.Time > limit:
-			if t.hole != nil && !t.filling {
+			if t.hole != nil {
 				t.missed(s.Series).ends(span{last.time, s.Time}, t.breaks)
 			}
 			t.gmond[s.Series] = gmondLast{s.Time, t.source}
@@ -227,7 +227,7 @@ func (t *taker) missed(s *metric.Series) *hole {
 	return h
 }
 
-// ends notes the first sample after a change of the collector, and the last one before it.
+// ends notes the first sample after another collector began to speak, and the last one before it.
 func (h *hole) ends(s span, breaks int) {
 	if h.breaks != breaks && len(h.spans) < maxSpans {
 		h.breaks, h.spans = breaks, append(h.spans, s)
