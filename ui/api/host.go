@@ -157,7 +157,7 @@ func factsOf(series []db.UILatestOfHostRow) map[string]string {
 	uname := map[string]string{}
 	own := map[string]bool{}
 	put := func(to map[string]string, source, name, value string) {
-		if value == "" || own[name] || len(to) >= 100 {
+		if value == "" || value == "unspecified" || own[name] || len(to) >= 100 { // gmond's word for what it was not told
 			return
 		}
 		to[name], own[name] = value, source == ""
@@ -171,7 +171,7 @@ func factsOf(series []db.UILatestOfHostRow) map[string]string {
 			}
 		case s.Metric == "node_boot_time_seconds":
 			put(facts, l["source"], "boot_time", time.UnixMilli(int64(s.Value*1000)).UTC().Format(timeLayout))
-		case s.Metric == "gmond_metric_info", strings.HasPrefix(s.Metric, "keepwatch_"):
+		case s.Metric == "gmond_metric_info", s.Metric == "gmond_gexec_info", strings.HasPrefix(s.Metric, "keepwatch_"): // gexec: of a launcher of jobs that is no more
 		case strings.HasSuffix(s.Metric, "_info"):
 			for name, value := range l {
 				if name != "source" && name != "gmond_name" {
