@@ -53,7 +53,9 @@ func TestGmetadWritesRRDs(t *testing.T) {
 	rrds := gmetad.gmetad("g", "lab", ours.ip+":8649")
 	for file, want := range map[string]float64{"node1/depth": 42, "node1/level": 2.5, "ghost/spoken": 7, "__SummaryInfo__/depth": 42} {
 		path := filepath.Join(rrds, "lab", file+".rrd")
-		netnstest.Await(t, file, func() error { return holds(path, want, *polls) })
+		for n := 1; n <= *polls; n++ {
+			netnstest.Await(t, fmt.Sprintf("value %d of %s", n, file), func() error { return holds(path, want, n) })
+		}
 	}
 	if log := gmetad.runs.Output(); strings.Contains(strings.ToLower(log), "error") {
 		t.Errorf("gmetad complains:\n%s", log)
