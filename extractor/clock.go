@@ -16,7 +16,8 @@ const (
 	skewMetric = "keepwatch_host_clock_skew_seconds"
 
 	skewLeast = 1_000  // an offset below it is none
-	skewMoved = 2_000  // an estimate stands until the offset has moved by more than this
+	skewMoved = 2_000  // an estimate stands until the offset has grown by more than this
+	skewFell  = 1_000  // or fallen by more than this: since delay makes offsets too large, the smaller one is the truth
 	skewTold  = 2_000  // an offset from here on is told
 	skewSure  = 30_000 // no network is so slow: an offset that has grown by this is the clock's at once
 	skewSpan  = 3      // else it must have grown for so many frames on end: one of them may have been late
@@ -41,7 +42,7 @@ func (e *estimate) observe(offset int64, sure int64) (changed bool) {
 	e.last[e.n%skewSpan] = offset
 	e.n++
 	moved := offset - e.Offset
-	if moved >= -skewMoved && moved <= skewMoved {
+	if moved >= -skewFell && moved <= skewMoved {
 		e.n, e.last[0] = 1, offset
 		return false
 	}

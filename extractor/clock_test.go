@@ -184,6 +184,19 @@ func TestDelayIsNoSkew(t *testing.T) {
 }
 
 // A restart, and another aggregator with another clock, correct what they pull again as the first run did.
+// A first frame that came late makes a clock look slow; the next one that was not puts it right.
+func TestFirstFrameThatCameLate(t *testing.T) {
+	for _, late := range []int64{1_400, 1_900, 5_000, 13_000} {
+		c := newClocked(t, &page{})
+		c.next(0, 0, late)
+		for i := range int64(3) {
+			if off := c.next((i+1)*15_000, 0, 3); off < -600 || off > 600 {
+				t.Errorf("%d ms late: frame %d is off by %d ms", late, i+2, off)
+			}
+		}
+	}
+}
+
 func TestCorrectionIsRemembered(t *testing.T) {
 	p := &page{}
 	s := newClocked(t, p)
