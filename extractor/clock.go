@@ -17,7 +17,7 @@ const (
 
 	skewLeast = 1_000  // an offset below it is none
 	skewMoved = 2_000  // an estimate stands until the offset has grown by more than this
-	skewFell  = 1_000  // or fallen by more than this: since delay makes offsets too large, the smaller one is the truth
+	skewFell  = 750    // or fallen by more than this, which rounding alone does not do: since delay makes offsets too large, the smaller one is the truth
 	skewTold  = 2_000  // an offset from here on is told
 	skewSure  = 30_000 // no network is so slow: an offset that has grown by this is the clock's at once
 	skewSpan  = 3      // else it must have grown for so many frames on end: one of them may have been late

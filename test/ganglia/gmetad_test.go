@@ -53,7 +53,11 @@ func TestGmetadWritesRRDs(t *testing.T) {
 	rrds := gmetad.gmetad("g", "lab", ours.ip+":8649")
 	for file, want := range map[string]float64{"node1/depth": 42, "node1/level": 2.5, "ghost/spoken": 7, "__SummaryInfo__/depth": 42} {
 		path := filepath.Join(rrds, "lab", file+".rrd")
-		for n := 1; n <= *polls; n++ {
+		polls := *polls
+		if strings.HasPrefix(file, "ghost") {
+			polls = min(polls, 6) // it spoke once, and is down for gmetad after 80 s
+		}
+		for n := 1; n <= polls; n++ {
 			netnstest.Await(t, fmt.Sprintf("value %d of %s", n, file), func() error { return holds(path, want, n) })
 		}
 	}
