@@ -262,7 +262,7 @@ func TestUnknownAggregatorJudgesNobody(t *testing.T) {
 		t.Errorf("stored %d off: want as it was sent", off)
 	}
 	now := time.UnixMilli(anyDay)
-	for i, here := range []time.Duration{0, 500, 500, 500, 1, 1, 500, 500} { // ms between reads; heartbeats that lay about count not
+	for i, here := range []time.Duration{0, 500, 500, 500, 1500, 1, 1, 500} { // ms between reads; heartbeats that lay about count not
 		now = now.Add(here * time.Millisecond)
 		l := &load{}
 		s.take.readAt(&frame.Record{Received: anyDay + 7000 + int64(i)*500, Heartbeat: true}, now, l)
