@@ -118,7 +118,7 @@ func TestHAAgentCommand(t *testing.T) {
 		}
 	}
 	out, err = exec.Command(alone, "haagent").CombinedOutput()
-	if err == nil || !strings.HasPrefix(string(out), "keepwatch: the HA agent is a program of its own, which is missing beside this one: build it with make build") {
+	if err == nil || !strings.HasPrefix(string(out), "keepwatch: keepwatch-haagent is a program of its own, which is missing beside this one: build it with make build") {
 		t.Errorf("got %s, %v", out, err)
 	}
 }
