@@ -85,26 +85,28 @@ func openBook(dir string, log *slog.Logger) (*book, error) {
 	for name, p := range b.pages {
 		if p == nil {
 			delete(b.pages, name)
+			continue
+		}
+		if p.Hosts == nil {
+			p.Hosts = make(map[string]*hostLife)
+		}
+		for key, h := range p.Hosts {
+			if h == nil {
+				delete(p.Hosts, key)
+			}
 		}
 	}
 	return b, nil
 }
 
+// page gives that of a cluster, made when it is not there. It reads nothing in it: somebody else may be writing there.
 func (b *book) page(cluster string) *page {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.pages[cluster]
 	if p == nil {
-		p = &page{}
+		p = &page{Hosts: make(map[string]*hostLife)}
 		b.pages[cluster] = p
-	}
-	if p.Hosts == nil {
-		p.Hosts = make(map[string]*hostLife)
-	}
-	for key, h := range p.Hosts {
-		if h == nil {
-			delete(p.Hosts, key)
-		}
 	}
 	return p
 }
@@ -160,6 +162,19 @@ func (p *page) published(at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Received = max(p.Received, at)
+}
+
+func (p *page) wraps() map[string]normalize.Wrap {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Wraps
+}
+
+// wrapped notes which counters have wrapped.
+func (p *page) wrapped(wraps map[string]normalize.Wrap) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Wraps = wraps
 }
 
 func (p *page) count() (hosts, up int) {

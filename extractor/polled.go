@@ -74,9 +74,18 @@ func (p *polled) take(ctx context.Context, cluster string, b *batch.Batch) error
 	return nil
 }
 
+// normalize gives all that b holds the names of the vocabulary. The page is touched for samples alone: those are of
+// clusters that are only polled, while events may be of one that a taker pulls, whose page is the taker's.
 func (p *polled) normalize(cluster string, b *batch.Batch) error {
-	n := p.names[cluster]
+	if len(b.Samples) == 0 {
+		for i := range b.Events {
+			e := &b.Events[i]
+			e.Host = p.keptAs(e.Cluster, e.Host)
+		}
+		return nil
+	}
 	page := p.book.page(cluster)
+	n := p.names[cluster]
 	if n == nil {
 		var err error
 		if n, err = normalize.New(); err != nil {
@@ -86,18 +95,17 @@ func (p *polled) normalize(cluster string, b *batch.Batch) error {
 			p.log.Warn("the polled gmonds and gmetads name more clusters than are remembered", "clusters", len(p.names))
 			clear(p.names)
 		}
-		n.Restore(page.Wraps)
+		n.Restore(page.wraps())
 		p.names[cluster] = n
 	}
-	n.Batch(b, func(_, host string) string {
-		kept, _ := p.rules.Host(host)
-		return kept
-	})
-	wraps := n.Wraps()
-	page.mu.Lock()
-	defer page.mu.Unlock()
-	page.Wraps = wraps
+	n.Batch(b, p.keptAs)
+	page.wrapped(n.Wraps())
 	return nil
+}
+
+func (p *polled) keptAs(_, host string) string {
+	kept, _ := p.rules.Host(host)
+	return kept
 }
 
 // clusterNames are those that are pulled.

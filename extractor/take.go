@@ -82,7 +82,7 @@ func newTaker(names *normalize.Normalizer, rules *normalize.Names, p *page, host
 		page:  p, names: names, log: log, hostDmax: hostDmax.Milliseconds(), interval: interval.Milliseconds(), dec: batch.Decoder{MaxSeries: maxSeries},
 		gmond: make(map[*metric.Series]gmondLast), sources: make(map[string]int), heardTo: p.since(),
 	}
-	t.names.Restore(p.Wraps)
+	t.names.Restore(p.wraps())
 	t.regroup(t.heardTo, nil)
 	return t
 }
@@ -94,10 +94,7 @@ func (t *taker) normalize(l *load) {
 		return
 	}
 	t.wrapped = t.heardTo
-	wraps := t.names.Wraps()
-	t.page.mu.Lock()
-	defer t.page.mu.Unlock()
-	t.page.Wraps = wraps
+	t.page.wrapped(t.names.Wraps())
 }
 
 // connected says that the records to come are of another connection.
