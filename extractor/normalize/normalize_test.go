@@ -111,6 +111,9 @@ func TestUnknownNamesPassInBaseUnits(t *testing.T) {
 	f("bits/sec", 80, metric.BytesPerSec, 10)
 	f("frobs/sec", 80, metric.PerSecond, 80)
 	f("ms/s", 80, "ms/s", 80)
+	f("ȺȺȺ/s", 80, metric.PerSecond, 80) // longer in lower case
+	f("KİKİ per second", 80, metric.PerSecond, 80)
+	f("Ⱥ", 3, "Ⱥ", 3)
 	other := metric.MustSeries("web", "web1", "node_load1", nil, "widgets", metric.Gauge)
 	if got := n.one(other, 7, 1); len(got) != 1 || got[0].Series != other {
 		t.Errorf("a metric that gmond did not send: got %v", got)

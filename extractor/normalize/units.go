@@ -46,15 +46,14 @@ var caseful = map[string]bool{"Kb": true, "kb": true, "Mb": true, "mb": true, "G
 // means one thing everywhere.
 func baseUnit(units string) (metric.Unit, float64, bool) {
 	units = strings.TrimSpace(units)
-	folded := strings.ToLower(units)
 	for _, suffix := range [...]string{"/sec", "/s", " per second"} {
-		what, ok := strings.CutSuffix(folded, suffix)
+		what, ok := cutFolded(units, suffix)
 		if !ok {
 			continue
 		}
-		m, known := measures[what]
+		m, known := measures[strings.ToLower(what)]
 		switch {
-		case caseful[units[:len(what)]]:
+		case caseful[what]:
 			return "", 0, false
 		case known && m.unit == metric.Bytes:
 			return metric.BytesPerSec, m.scale, true
@@ -65,6 +64,16 @@ func baseUnit(units string) (metric.Unit, float64, bool) {
 		}
 		return metric.PerSecond, 1, true
 	}
-	m, ok := measures[folded]
+	m, ok := measures[strings.ToLower(units)]
 	return m.unit, m.scale, ok && !caseful[units]
+}
+
+// cutFolded cuts a suffix of ASCII off, in upper or lower case. It is looked for in the text as it came: in lower case
+// some letters are longer.
+func cutFolded(text, suffix string) (string, bool) {
+	at := len(text) - len(suffix)
+	if at < 0 || !strings.EqualFold(text[at:], suffix) {
+		return text, false
+	}
+	return text[:at], true
 }
