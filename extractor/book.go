@@ -17,6 +17,7 @@ import (
 
 const (
 	bookFile  = "extractor.json"
+	oldSuffix = ".old" // of the file before the last
 	saveEvery = 2 * time.Second
 )
 
@@ -72,34 +73,46 @@ func openBook(dir string, log *slog.Logger) (*book, error) {
 		return nil, fmt.Errorf("cannot make the extractor's folder: %w", err)
 	}
 	b := &book{file: filepath.Join(dir, bookFile), log: log, pages: make(map[string]*page)}
-	text, err := os.ReadFile(b.file)
+	whole, err := b.read(b.file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read how far the clusters were pulled: %w", err)
 	}
-	if err == nil {
-		if err = json.Unmarshal(text, &b.pages); err != nil {
-			log.Warn("cannot read how far the clusters were pulled; the last ten minutes are pulled again", "file", b.file, "err", err)
-			b.pages = make(map[string]*page)
-		}
-	}
-	for name, p := range b.pages {
-		if p == nil {
-			delete(b.pages, name)
-			continue
-		}
-		if p.Hosts == nil {
-			p.Hosts = make(map[string]*hostLife)
-		}
-		for key, h := range p.Hosts {
-			if h == nil {
-				delete(p.Hosts, key)
-			}
+	if !whole {
+		if _, err := b.read(b.file + oldSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			log.Warn("cannot read how far the clusters were pulled a moment before", "err", err)
 		}
 	}
 	return b, nil
 }
 
-// page gives that of a cluster, made when it is not there. It reads nothing in it: somebody else may be writing there.
+// read takes the pages that are not there yet from a file. What of it cannot be read is told and left out; then, and
+// without the file, it is not whole.
+func (b *book) read(file string) (whole bool, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	var pages map[string]json.RawMessage
+	if err := json.Unmarshal(text, &pages); err != nil {
+		b.log.Warn("cannot read how far the clusters were pulled; the last ten minutes are pulled again, or what an older file leaves of them", "file", file, "err", err)
+		return false, nil
+	}
+	whole = true
+	for cluster, raw := range pages {
+		if b.pages[cluster] != nil {
+			continue
+		}
+		var p *page
+		if err := json.Unmarshal(raw, &p); err != nil {
+			b.log.Warn("cannot read how far a cluster was pulled; its last ten minutes are pulled again, or what an older file leaves of them", "file", file, "cluster", cluster, "err", err)
+			whole = false
+		} else if p != nil {
+			b.pages[cluster] = p
+		}
+	}
+	return whole, nil
+}
+
 func (b *book) page(cluster string) *page {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,19 +139,44 @@ func (b *book) run(ctx context.Context) error {
 	}
 }
 
-// save writes the file aside and puts it in place.
+// save writes the file aside and puts it in place, each step on disk before the next, so that a power failure leaves
+// the new file or the one before.
 func (b *book) save() error {
 	text, err := b.encode()
 	if err != nil {
 		return fmt.Errorf("cannot write how far the clusters were pulled: %w", err)
 	}
-	if err := os.WriteFile(b.file+".new", text, 0o600); err != nil {
+	if err := writeSynced(b.file+".new", text); err != nil {
 		return fmt.Errorf("cannot note how far the clusters were pulled: %w", err)
+	}
+	if err := os.Rename(b.file, b.file+oldSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot keep what was noted before of how far the clusters were pulled: %w", err)
 	}
 	if err := os.Rename(b.file+".new", b.file); err != nil {
 		return fmt.Errorf("cannot note how far the clusters were pulled: %w", err)
 	}
+	if err := syncFolder(filepath.Dir(b.file)); err != nil {
+		return fmt.Errorf("cannot note how far the clusters were pulled: %w", err)
+	}
 	return nil
+}
+
+func writeSynced(file string, text []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// syncFolder puts the names in a folder on disk.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (b *book) encode() ([]byte, error) {
