@@ -10,11 +10,14 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/VictoriaMetrics/metrics"
 
 	"keepwatch/collector"
 	"keepwatch/internal/conf"
@@ -143,9 +146,15 @@ func (p *program) addControl(group *run.Group) error {
 	if err != nil {
 		return err
 	}
-	c := control.Controls{Status: p.status, Send: p.collector.TakeGmetric}
+	c := control.Controls{Status: p.status, Metrics: http.HandlerFunc(selfMetrics), Send: p.collector.TakeGmetric}
 	group.Add("control socket", func(ctx context.Context) error { return control.Serve(ctx, ln, c, p.log) })
 	return nil
+}
+
+// selfMetrics serves what this process counts of itself, then the runtime's numbers.
+func selfMetrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	metrics.WritePrometheus(w, true)
 }
 
 func (p *program) status() any {

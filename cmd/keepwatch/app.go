@@ -233,11 +233,15 @@ func prometheusOnly(h http.Handler) http.Handler {
 	return mux
 }
 
-// metricsHandler serves what this process counts of itself: the hot paths' counters, then the runtime's.
+// metricsHandler serves what this process counts of itself: the runtime's numbers, then the hot paths' counters.
 func metricsHandler() http.Handler {
 	runtime := promhttp.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		runtime.ServeHTTP(w, r)
+		// Both are one text: the first half neither compressed nor in another format, whatever the client takes.
+		plain := r.Clone(r.Context())
+		plain.Header.Del("Accept")
+		plain.Header.Del("Accept-Encoding")
+		runtime.ServeHTTP(w, plain)
 		metrics.WritePrometheus(w, false)
 	})
 }
@@ -260,7 +264,7 @@ func (a *app) addControl(group *run.Group, local http.Handler) error {
 		return err
 	}
 	started := time.Now()
-	c := control.Controls{Local: local, Status: func() any { return a.statusNow(started) }}
+	c := control.Controls{Local: local, Metrics: metricsHandler(), Status: func() any { return a.statusNow(started) }}
 	if a.db != nil {
 		c.Password = func(ctx context.Context, user string) (string, error) { return auth.ResetPassword(ctx, a.db, user) }
 	}

@@ -54,7 +54,7 @@ wanted, from the same configuration file. Every key of the file can also be give
 	root.PersistentFlags().StringVar(&g.data, "data", data, "data folder")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(upCommand(g), collectorCommand(g), extractorCommand(g), alerterCommand(g), haagentCommand(g), uiCommand(g),
-		configCommand(g), importCommand(), migrateCommand(g), statusCommand(g), queryCommand(g), sendCommand(g), haCommand(g), passwordCommand(g), versionCommand())
+		configCommand(g), importCommand(), migrateCommand(g), statusCommand(g), metricsCommand(g), queryCommand(g), sendCommand(g), haCommand(g), passwordCommand(g), versionCommand())
 	return root
 }
 

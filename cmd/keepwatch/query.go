@@ -118,6 +118,22 @@ func statusCommand(g *global) *cobra.Command {
 	}
 }
 
+func metricsCommand(g *global) *cobra.Command {
+	return &cobra.Command{
+		Use: "metrics", Short: "Print what the running keepwatch counts of itself, in Prometheus' format", Args: cobra.NoArgs,
+		Long: `Prints what the process that has the control socket of the data folder counts of itself, in Prometheus' format: a
+keepwatch with any roles, or keepwatch-collector.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := g.control(controlSocket).call(cmd.Context(), "GET", "/metrics", nil)
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+}
+
 func (g *global) printJSON(ctx context.Context, w io.Writer, socket, path string) error {
 	text, err := g.control(socket).call(ctx, "GET", path, nil)
 	if err != nil {

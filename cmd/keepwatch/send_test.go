@@ -238,6 +238,7 @@ func TestSendIsRefusedWhereNoCollectorRuns(t *testing.T) {
 func serve(t *testing.T, data string, c control.Controls) {
 	t.Helper()
 	c.Status = func() any { return nil }
+	c.Metrics = metricsHandler()
 	ln, err := control.Listen(filepath.Join(data, controlSocket))
 	if err != nil {
 		t.Fatal(err)

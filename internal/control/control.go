@@ -27,6 +27,7 @@ const Socket = "keepwatch.sock"
 // Controls is what the socket serves besides PromQL and the API.
 type Controls struct {
 	Status   func() any                                                          // GET /status
+	Metrics  http.Handler                                                        // GET /metrics: what this process counts of itself
 	Password func(ctx context.Context, user string) (password string, err error) // POST /password?user=; nil: no database here
 	Send     func(metric []byte) error                                           // POST /send, JSON; nil: no collector here
 	Local    http.Handler                                                        // everything else; may be nil
@@ -41,6 +42,7 @@ func Serve(ctx context.Context, ln net.Listener, c Controls, log *slog.Logger) e
 			log.Debug("cannot answer on the control socket", "err", err)
 		}
 	})
+	mux.Handle("GET /metrics", c.Metrics)
 	if c.Password != nil {
 		mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
 			password, err := c.Password(r.Context(), r.URL.Query().Get("user"))
