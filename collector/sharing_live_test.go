@@ -153,15 +153,12 @@ func TestCollectorsShareChecks(t *testing.T) {
 	t.Logf("three members: %v", before)
 
 	t.Run("one of three vantage points sees it down", func(t *testing.T) {
+		w.clear()
 		nodes[1].IP("route", "add", "unreachable", "10.77.0.40/32")
 		defer nodes[1].IP("route", "del", "unreachable", "10.77.0.40/32")
-		w.clear()
 		w.awaitEvent(t, "vip: check web6 of 10.77.0.40:8006, seen from h2: no route to it")
 		w.settled(t, "the next runs", want)
-		w.mu.Lock()
-		said := w.up["web6"]
-		w.mu.Unlock()
-		if slices.Contains(said, 0) {
+		if said := w.sinceClear(t, "web6"); slices.Contains(said, 0) {
 			t.Errorf("it was said to be down, by %v, while two of three see it up", said)
 		}
 		nodes[2].IP("route", "add", "unreachable", "10.77.0.40/32")

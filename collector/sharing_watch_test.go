@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,7 +105,9 @@ func (w *watcher) clear() {
 // run by others meanwhile.
 func (w *watcher) settled(t *testing.T, what string, want map[string]int) (by map[string][]string) {
 	t.Helper()
-	w.clear()
+	w.mu.Lock()
+	w.ran = make(map[string]map[string]int)
+	w.mu.Unlock()
 	netnstest.Await(t, what, func() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -149,6 +152,20 @@ func (w *watcher) says(t *testing.T, check string, value float64) {
 		}
 		return nil
 	})
+}
+
+// sinceClear waits until something is said of a check, and gives all that was said of it since clear.
+func (w *watcher) sinceClear(t *testing.T, check string) (said []float64) {
+	t.Helper()
+	netnstest.Await(t, "a word on "+check, func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if said = slices.Clone(w.up[check]); len(said) == 0 {
+			return errors.New("nothing is said")
+		}
+		return nil
+	})
+	return said
 }
 
 func (w *watcher) awaitEvent(t *testing.T, text string) {
