@@ -21,6 +21,7 @@ const (
 	MaxLabelName  = 100  // bytes
 	MaxLabelValue = 512  // bytes
 	MaxUnit       = 32   // bytes
+	MaxSeries     = 2400 // bytes of cluster, host, metric name and labels together, 8 more counted for each label
 	MaxEventText  = 2048 // bytes
 )
 
@@ -120,18 +121,41 @@ func NewSeries(cluster, host, name string, labels []Label, unit Unit, kind Kind)
 		return nil, fmt.Errorf("metric %q: %w", name, err)
 	}
 	s := &Series{Cluster: cluster, Host: host, Name: name, Labels: ls, Unit: unit, Kind: kind}
+	if err := s.checkSize(); err != nil {
+		return nil, err
+	}
 	s.key = s.buildKey()
 	return s, nil
 }
 
+// labelSize is what Postgres adds to each name and value of a label (jsonb), in bytes.
+const labelSize = 8
+
+// checkSize holds a series to what the unique index on series takes: rows of at most 2704 bytes, of which lengths and
+// alignment take up to 60.
+func (s *Series) checkSize() error {
+	n := len(s.Cluster) + len(s.Host) + len(s.Name)
+	for _, l := range s.Labels {
+		n += len(l.Name) + len(l.Value) + labelSize
+	}
+	if n > MaxSeries {
+		return fmt.Errorf("%w series of metric %q: cluster, host, name and labels are %d bytes, at most %d", ErrInvalid, s.Name, n, MaxSeries)
+	}
+	return nil
+}
+
 // OfHost makes the same series of another host. The two share cluster, name, labels and unit in memory, so that a
-// metric that thousands of hosts have costs each no more than the difference. The error is CheckHost's.
+// metric that thousands of hosts have costs each no more than the difference. The error wraps ErrInvalid: the host's name
+// is none, or too long for this series.
 func (s *Series) OfHost(host string) (*Series, error) {
 	if err := CheckHost("host", host); err != nil {
 		return nil, err
 	}
 	other := *s
 	other.Host = host
+	if err := other.checkSize(); err != nil {
+		return nil, err
+	}
 	other.key = other.buildKey()
 	return &other, nil
 }

@@ -41,6 +41,29 @@ func TestOfHost(t *testing.T) {
 	}
 }
 
+// A series is never longer than the database takes: that it is at the bound is held by the tests of schema/db.
+func TestLongestSeries(t *testing.T) {
+	labels := func(last int) []Label { // 5 labels
+		return []Label{{"a", strings.Repeat("x", MaxLabelValue)}, {"b", strings.Repeat("x", MaxLabelValue)}, {"c", strings.Repeat("x", MaxLabelValue)},
+			{"d", strings.Repeat("x", MaxLabelValue)}, {"e", strings.Repeat("x", last)}}
+	}
+	fits := MaxSeries - 6 - 5*(1+8) - 4*MaxLabelValue
+	s, err := NewSeries("cl", "ho", "me", labels(fits), NoUnit, Gauge)
+	if err != nil {
+		t.Fatalf("at the bound: %v", err)
+	}
+	_, err = NewSeries("cl", "ho", "me", labels(fits+1), NoUnit, Gauge)
+	if want := `invalid series of metric "me": cluster, host, name and labels are 2401 bytes, at most 2400`; err == nil || err.Error() != want || !errors.Is(err, ErrInvalid) {
+		t.Errorf("past the bound: got %v, want %s", err, want)
+	}
+	if _, err := s.OfHost("h0"); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	if _, err := s.OfHost("h00"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a host with a longer name: got %v, want a refusal", err)
+	}
+}
+
 // A value that holds another label's separator must never make two series one.
 func TestKeysDoNotCollide(t *testing.T) {
 	a := MustSeries("c", "h", "m", []Label{{"a", "1"}, {"b", "2"}}, NoUnit, Gauge)

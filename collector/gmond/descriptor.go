@@ -60,9 +60,6 @@ type Descriptor struct {
 	shared      bool
 }
 
-// infoName is the metric that tells what the metadata of another says.
-const infoName = ganglia.Prefix + "metric_info"
-
 // Info is the sample that publishes a descriptor: gmond_metric_info with the value 1 and what the metadata says in its
 // labels metric (the name under which the values come), title, desc, group, units and slope. The error is that of
 // metric.NewSeries.
@@ -76,11 +73,8 @@ func (d *Descriptor) Info(cluster, host string, at int64) (metric.Sample, error)
 		if d.class == ganglia.Textual {
 			name += ganglia.InfoSuffix
 		}
-		s, err = metric.NewSeries(cluster, host, infoName, []metric.Label{
-			{Name: "source", Value: "gmond"}, {Name: "metric", Value: name}, {Name: "gmond_name", Value: d.orig},
-			{Name: "title", Value: d.Title}, {Name: "desc", Value: d.Desc}, {Name: "group", Value: d.Group},
-			{Name: "units", Value: strings.TrimSpace(d.Units)}, {Name: "slope", Value: d.Slope.String()},
-		}, metric.NoUnit, metric.State)
+		i := ganglia.Info{Metric: name, Original: d.orig, Title: d.Title, Desc: d.Desc, Group: d.Group, Units: d.Units, Slope: d.Slope.String()}
+		s, err = i.Series(cluster, host)
 		d.about = s
 	}
 	return metric.Sample{Series: s, Time: at, Value: 1}, err

@@ -496,6 +496,26 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// However long the names and all texts of a metric are, its metadata is one series, whose longest texts are cut.
+func TestLongestMetadataIsPublished(t *testing.T) {
+	long := []byte(strings.Repeat("é", 700))
+	m := meta("a", strings.Repeat("\xe9", 189), "string", Both)
+	m.Units, m.Extra = long, []Extra{{[]byte("TITLE"), long}, {[]byte("DESC"), long}, {[]byte("GROUP"), long}}
+	res, err := newTable(t, 10, 10).Add(m, src, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := res.Descr.Info(strings.Repeat("c", metric.MaxHost), strings.Repeat("h", metric.MaxHost), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"title": 128, "desc": 512, "group": 256, "units": 64} {
+		if got := s.Series.Label(name); len(got) != want || strings.Trim(got, "é") != "" {
+			t.Errorf("%s: %d bytes %q, want %d", name, len(got), got, want)
+		}
+	}
+}
+
 // checkTold wants every text of a host to be clean.
 func checkTold(t interface{ Fatalf(string, ...any) }, h *ganglia.Host) {
 	texts := []string{h.Name, h.IP, h.Location}

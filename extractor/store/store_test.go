@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -182,6 +183,26 @@ func TestRefusedBatchIsDroppedAlone(t *testing.T) {
 	bad := bus.Message{Kind: bus.Events, Batch: &batch.Batch{Events: []metric.Event{{ID: "1", Cluster: "web", Host: "h", Kind: "k", Text: "a\x00b"}}}}
 	before := droppedRefuse.Get()
 	mustWrite(t, w, message(metric.Sample{Series: series("h", "m"), Time: time.Now().UnixMilli()}), bad)
+	if got := query(t, d, "SELECT count(*) FROM sample_rows"); got != "1" || droppedRefuse.Get()-before != 1 {
+		t.Errorf("%s rows and %d refused, want 1 and 1", got, droppedRefuse.Get()-before)
+	}
+}
+
+// Nor does a series that is too long for an index.
+func TestSeriesTooLongForAnIndexIsDroppedAlone(t *testing.T) {
+	d := pgtest.New(t)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, 3000) // of letters in no order: it cannot be compressed
+	for i := range text {
+		text[i] = byte('A' + rnd.IntN(58))
+	}
+	if _, err := d.Pool.Exec(t.Context(), fmt.Sprintf("CREATE INDEX ON series ((CASE metric WHEN 'long' THEN $$%s$$ END))", text)); err != nil {
+		t.Fatal(err)
+	}
+	w := newWriter(t, d)
+	before := droppedRefuse.Get()
+	now := time.Now().UnixMilli()
+	mustWrite(t, w, message(metric.Sample{Series: series("h", "m"), Time: now}), message(metric.Sample{Series: series("h", "long"), Time: now}))
 	if got := query(t, d, "SELECT count(*) FROM sample_rows"); got != "1" || droppedRefuse.Get()-before != 1 {
 		t.Errorf("%s rows and %d refused, want 1 and 1", got, droppedRefuse.Get()-before)
 	}

@@ -141,36 +141,56 @@ func NewSeries(cluster, host string, m *Metric, info string) (*metric.Series, er
 	return metric.NewSeries(cluster, host, name, labels, unit, kind)
 }
 
-// NewInfoSeries names the series gmond_metric_info, whose value is 1 and whose labels say what else is known of a
-// metric: metric (the name of its own series), title, desc, group, units and slope.
+// What gmond_metric_info keeps of a text is bounded, in bytes, so that the series is never longer than one may be.
+const (
+	maxTitle = 128
+	maxGroup = 256
+	maxUnits = 64
+)
+
+// InfoName is the metric that tells what the metadata of another says.
+const InfoName = Prefix + "metric" + InfoSuffix
+
+// Info is what gmond_metric_info tells of a metric, in its labels.
+type Info struct {
+	Metric, Original          string // name of its own series; its own name where that is another
+	Title, Desc, Group, Units string
+	Slope                     string
+}
+
+// Series names the series gmond_metric_info, whose value is 1. Texts that are too long are cut.
+func (i *Info) Series(cluster, host string) (*metric.Series, error) {
+	return metric.NewSeries(cluster, host, InfoName, []metric.Label{
+		{Name: "source", Value: "gmond"}, {Name: "metric", Value: i.Metric}, {Name: "gmond_name", Value: Text(i.Original, metric.MaxLabelValue)},
+		{Name: "title", Value: Text(i.Title, maxTitle)}, {Name: "desc", Value: Text(i.Desc, metric.MaxLabelValue)}, {Name: "group", Value: Text(i.Group, maxGroup)},
+		{Name: "units", Value: Text(i.Units, maxUnits)}, {Name: "slope", Value: Text(i.Slope, maxUnits)},
+	}, metric.NoUnit, metric.State)
+}
+
+// NewInfoSeries names the series gmond_metric_info of a metric.
 func NewInfoSeries(cluster, host string, m *Metric) (*metric.Series, error) {
 	name, err := MetricName(m.Name)
 	if err != nil {
 		return nil, err
 	}
-	labels := []metric.Label{{Name: "source", Value: "gmond"}}
+	i := Info{Metric: name, Units: m.Units, Slope: m.Slope}
 	if name[len(Prefix):] != m.Name {
-		labels = append(labels, metric.Label{Name: "gmond_name", Value: Text(m.Name, metric.MaxLabelValue)})
+		i.Original = m.Name
 	}
 	if ClassOf(m.Type) == Textual {
-		name += InfoSuffix
+		i.Metric += InfoSuffix
 	}
-	var title, desc string
 	var groups []string
 	for _, e := range m.Extra {
 		switch e.Name {
 		case "TITLE":
-			title = e.Value
+			i.Title = e.Value
 		case "DESC":
-			desc = e.Value
+			i.Desc = e.Value
 		case "GROUP":
 			groups = append(groups, e.Value)
 		}
 	}
-	for _, l := range [][2]string{
-		{"metric", name}, {"title", title}, {"desc", desc}, {"group", strings.Join(groups, ",")}, {"units", m.Units}, {"slope", m.Slope},
-	} {
-		labels = append(labels, metric.Label{Name: l[0], Value: Text(l[1], metric.MaxLabelValue)})
-	}
-	return metric.NewSeries(cluster, host, Prefix+"metric"+InfoSuffix, labels, metric.NoUnit, metric.State)
+	i.Group = strings.Join(groups, ",")
+	return i.Series(cluster, host)
 }

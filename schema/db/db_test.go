@@ -2,12 +2,16 @@ package db_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"keepwatch/metric"
 	"keepwatch/schema/db"
 	"keepwatch/schema/pgtest"
 )
@@ -45,6 +49,64 @@ func TestErrorsHaveTypes(t *testing.T) {
 	}
 	if _, err = d.UserByName(t.Context(), "nobody"); !errors.Is(db.Map(err), db.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+// random is text that no compression makes shorter.
+func random(n int) string {
+	rnd := rand.New(rand.NewPCG(1, uint64(n)))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('!' + rnd.IntN('~'-'!'))
+	}
+	return strings.NewReplacer(`"`, "x", `\`, "x").Replace(string(b))
+}
+
+// The longest series that there may be fits in every index, as few long labels and as many short ones; what is longer
+// than an index takes is a refusal of that row, which a writer may pass over.
+func TestLongestSeriesFits(t *testing.T) {
+	d := pgtest.New(t)
+	add := func(cluster, host, name string, labels []metric.Label) error {
+		m := make(map[string]string, len(labels))
+		for _, l := range labels {
+			m[l.Name] = l.Value
+		}
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.Pool.Exec(t.Context(), `WITH s AS (INSERT INTO series (cluster, host, metric, labels, kind) VALUES ($1, $2, $3, $4::jsonb, 'gauge') RETURNING *)
+			INSERT INTO alerts (rule, rule_version, cluster, host, metric, labels, state, since, machine)
+			SELECT (SELECT min(id) FROM rules), 1, cluster, host, metric, labels, 'ok', now(), '{}' FROM s`, cluster, host, name, string(text))
+		return db.Map(err)
+	}
+	cluster, host, name := random(metric.MaxHost), random(metric.MaxHost-1), strings.Repeat("m", metric.MaxName-1)
+	for _, n := range []int{3, 4, metric.MaxLabels} {
+		left := metric.MaxSeries - len(cluster) - len(host) - len(name)
+		var labels []metric.Label
+		for i := range n {
+			l := metric.Label{Name: fmt.Sprintf("label%02d", i)}
+			l.Value = random(min(metric.MaxLabelValue, (left-8*(n-i))/(n-i)-len(l.Name)))
+			left -= len(l.Name) + len(l.Value) + 8
+			labels = append(labels, l)
+		}
+		if _, err := metric.NewSeries(cluster, host, name, labels, metric.NoUnit, metric.Gauge); err != nil {
+			t.Fatalf("%d labels: %v", n, err)
+		}
+		if n > 3 && left != 0 {
+			t.Fatalf("%d labels: %d bytes are left", n, left)
+		}
+		if err := add(cluster, host, name, labels); err != nil {
+			t.Errorf("%d labels: %v", n, err)
+		}
+	}
+	long := make([]metric.Label, 0, 6)
+	for i := range 6 {
+		long = append(long, metric.Label{Name: fmt.Sprint("l", i), Value: random(metric.MaxLabelValue - i)})
+	}
+	var c *db.ConstraintError
+	if err := add("c", "h", "m", long); !errors.Is(err, db.ErrCheck) || !errors.As(err, &c) {
+		t.Errorf("a series that is too long: got %v, want a refusal by ErrCheck", err)
 	}
 }
 

@@ -16,7 +16,7 @@ var (
 	ErrNotFound  = errors.New("not found")
 	ErrExists    = errors.New("exists already")      // a unique constraint
 	ErrReference = errors.New("is referred to")      // a foreign key
-	ErrCheck     = errors.New("value out of bounds") // a check or not-null constraint, or a value that its type refuses
+	ErrCheck     = errors.New("value out of bounds") // a check or not-null constraint, or a value that its type or an index refuses
 	ErrRetry     = errors.New("to be tried again")   // serialization failure or deadlock
 	ErrFull      = errors.New("the database's disk is full")
 )
@@ -53,7 +53,7 @@ func Map(err error) error {
 			return ErrExists
 		case "23503":
 			return ErrReference
-		case "23514", "23502", "22001", "22003", "22P02", "22007", "22008", "22021", "22P05": // the last two: NUL in text
+		case "23514", "23502", "22001", "22003", "22P02", "22007", "22008", "22021", "22P05", "54000": // NUL in text, twice; too long for an index
 			return ErrCheck
 		case "40001", "40P01":
 			return ErrRetry
