@@ -8,7 +8,8 @@ const (
 	// until it ends, and so a host whose metrics change their names would fill its share.
 	silentMetric = 24 * hour
 
-	// maxForgotten bounds the metrics that one Sweep forgets with their hosts, when a whole network falls silent.
+	// maxForgotten is after how many metrics, forgotten with their hosts, one Sweep leaves further silent hosts to the
+	// next, when a whole network falls silent. The last host goes whole, however many it has.
 	maxForgotten = 50_000
 )
 
@@ -21,9 +22,10 @@ func (t *Table) Sweep(now, hostDmax int64) {
 	for name, h := range t.hosts {
 		switch {
 		case hostDmax > 0 && now-h.heard > hostDmax:
-			if budget -= len(h.metrics) + 1; budget < 0 {
-				return
+			if budget <= 0 {
+				continue
 			}
+			budget -= len(h.metrics) + 1
 			for _, n := range h.metrics {
 				t.forget(n)
 			}

@@ -290,6 +290,31 @@ func TestColonsInNames(t *testing.T) {
 	}
 }
 
+// A host with more metrics than one Sweep forgets goes whole, one in each Sweep, and holds up nothing else.
+func TestSweepForgetsHostsOfManyMetrics(t *testing.T) {
+	const dmax = hour
+	tab := newTable(t, 3, maxForgotten)
+	for i := range maxForgotten {
+		name := fmt.Sprint("m", i)
+		add(t, tab, uintValue("big1", name, 1), src, 0)
+		add(t, tab, uintValue("big2", name, 1), src, 0)
+	}
+	m := meta("alive", "short", "uint32", Both)
+	m.DMax = 100
+	add(t, tab, m, src, 0)
+	for i := range int64(turns) {
+		now := dmax + (1+i)*second
+		add(t, tab, uintValue("alive", "other", 1), src, now)
+		tab.Sweep(now, dmax)
+		if want := max(1, 2-int(i)); tab.Hosts() != want {
+			t.Fatalf("%d hosts after sweep %d, want %d", tab.Hosts(), i+1, want)
+		}
+	}
+	if tab.Metrics() != 1 {
+		t.Errorf("%d metrics, want only the one that comes", tab.Metrics())
+	}
+}
+
 func TestAgeing(t *testing.T) {
 	tab := newTable(t, 10, 10)
 	m := meta("a", "short", "uint32", Both)
