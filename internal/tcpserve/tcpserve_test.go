@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,18 +85,21 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The place of a client that does not read is free again after the write's deadline; until then others from its
-// address find none beyond their share.
-func TestSlowReader(t *testing.T) {
-	var once sync.Once
-	cut := make(chan error, 1)
-	s, addr := serve(t, Options{Name: "test", PerAddress: 1, Write: 300 * time.Millisecond}, func(_ context.Context, c net.Conn) error {
-		_, err := c.Write(make([]byte, 64<<20))
-		once.Do(func() { cut <- err })
-		return err
+// A client that is being served leaves others from its address no place beyond their share.
+func TestShareOfAnAddress(t *testing.T) {
+	enough := make(chan struct{})
+	s, addr := serve(t, Options{Name: "test", PerAddress: 1}, func(ctx context.Context, c net.Conn) error {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		select {
+		case <-enough:
+		case <-ctx.Done():
+		}
+		return nil
 	})
-	slow := dial(t, addr)
-	if _, err := io.ReadFull(slow, make([]byte, 1)); err != nil {
+	first := dial(t, addr)
+	if _, err := io.ReadFull(first, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if s.Clients() != 1 {
@@ -106,8 +108,26 @@ func TestSlowReader(t *testing.T) {
 	if got, _ := io.ReadAll(dial(t, addr)); len(got) > 0 {
 		t.Errorf("a second client got %d bytes", len(got))
 	}
+	close(enough)
+	if _, err := io.ReadAll(first); err != nil {
+		t.Errorf("the first client was ended by %v", err)
+	}
+}
+
+// A client that does not read is given up after the write's deadline, and its place is free again.
+func TestSlowReader(t *testing.T) {
+	cut := make(chan error, 1)
+	s, addr := serve(t, Options{Name: "test", Write: 50 * time.Millisecond}, func(_ context.Context, c net.Conn) error {
+		_, err := c.Write(make([]byte, 64<<20))
+		cut <- err
+		return err
+	})
+	dial(t, addr)
 	if err := <-cut; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the slow reader was ended by %v", err)
+	}
+	for s.Clients() > 0 {
+		time.Sleep(time.Millisecond)
 	}
 }
 
