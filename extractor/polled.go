@@ -36,7 +36,8 @@ func newPoller(opt *Options, clusters []string, b *book) (*ganglia.Poller, *poll
 	}
 	out := &polled{bus: opt.Bus, book: b, log: opt.Log, rules: rules, names: make(map[string]*normalize.Normalizer)}
 	poller, err := ganglia.New(ganglia.Options{
-		Config: opt.Config.Ganglia, Authority: opt.Authority, Local: opt.LocalXML, Clusters: clusters, Sink: out.take, Log: opt.Log,
+		Config: opt.Config.Ganglia, Authority: opt.Authority, Local: opt.LocalXML, Clusters: clusters,
+		HostDmax: opt.HostDmax, Sink: out.take, Log: opt.Log,
 	})
 	return poller, out, err
 }

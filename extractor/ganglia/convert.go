@@ -2,6 +2,7 @@ package ganglia
 
 import (
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +24,11 @@ const (
 
 	stale      = 2 * 3600 // s: a value that is older when it is first seen is none of ours
 	clockSlack = 2        // s that clocks may differ: TN and LOCALTIME are whole seconds
-	clockStep  = 60       // s by which a clock goes back when it was set, and not when packets crossed
+	startSlack = 60       // s by which a gmond may have started in its aggregator's future
+	rounding   = 2        // s by which the time of one value differs from poll to poll: three terms of it are cut to seconds
+
+	// elsewhere is the same when another clock tells it: either may be clockSlack off without being corrected.
+	elsewhere = rounding + 2*clockSlack
 )
 
 var (
@@ -35,12 +40,16 @@ var (
 )
 
 // converter makes samples of a cluster's tree: of each value one, at the time at which its host sent it. The tree
-// says the same value again at each poll until there is a newer one; a value is new when its time is.
+// says the same value again at each poll until there is a newer one; a value is new when its time is, by our clock:
+// those of the aggregators that take turns may differ.
 type converter struct {
 	mu      sync.Mutex
 	cluster string
 	hosts   map[string]*host
-	offset  int64 // s to add to the source's clock
+	clock   int64  // of the source, s
+	offset  int64  // s to add to it
+	from    string // who told the present tree
+	teller  uint32 // counts those, and their offsets
 	swept   int64
 
 	now  int64 // s, of the present take
@@ -51,14 +60,15 @@ type converter struct {
 type host struct {
 	metrics map[string]*last
 	up      *metric.Series
-	clock   int64 // of who told of it, s
+	offset  int64 // s to add to the clock of who told of it
 	seen    int64
 	made    int
 }
 
 // last is the newest value of a metric.
 type last struct {
-	at                int64 // s, by the source's clock
+	at                int64  // s
+	teller            uint32 // who told it
 	value             string
 	typ, units, slope string
 	series, info      *metric.Series
@@ -70,11 +80,15 @@ func newConverter(cluster string) *converter {
 	return &converter{cluster: cluster, hosts: make(map[string]*host)}
 }
 
-// take hands the new values of a cluster to sink, in batches. The error is the sink's.
-func (c *converter) take(t *tree.Cluster, now time.Time, sink func(*batch.Batch) error, log *slog.Logger) error {
+// take hands the new values of a cluster, as an address told it at now, to sink, in batches. The error is the sink's.
+func (c *converter) take(t *tree.Cluster, from string, now time.Time, sink func(*batch.Batch) error, log *slog.Logger) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now, c.sink = now.Unix(), sink
+	if from != c.from {
+		c.from = from
+		c.teller++
+	}
 	c.setClock(t, log)
 	for _, i := range newest(t.Hosts) {
 		if err := c.host(&t.Hosts[i], clockOf(&t.Hosts[i], t)); err != nil {
@@ -108,14 +122,41 @@ func clockOf(h *tree.Host, t *tree.Cluster) int64 {
 	return t.LocalTime
 }
 
+// sourceClock is what time it is for the source. LOCALTIME is that, but stands still in a gmetad that has not polled
+// since; the clock on which the hosts agree goes on then. One host alone proves nothing: who told of it may have had
+// another clock, or have set it since.
+func sourceClock(t *tree.Cluster) int64 {
+	var all, alive []int64
+	for i := range t.Hosts {
+		if h := &t.Hosts[i]; h.Reported > 0 && !h.Carried {
+			all = append(all, clockOf(h, t))
+			if h.Up() {
+				alive = append(alive, clockOf(h, t))
+			}
+		}
+	}
+	if len(alive) == 0 {
+		alive = all
+	}
+	clock := t.LocalTime
+	if len(alive) == 0 {
+		return clock
+	}
+	slices.Sort(alive)
+	middle := alive[(len(alive)-1)/2]
+	for _, at := range alive {
+		if at <= middle+clockSlack {
+			clock = max(clock, at)
+		}
+	}
+	return clock
+}
+
 // setClock compares the source's clock with ours. A small difference is none, and one that is known stays as it is,
 // so that a value has the same time at each poll.
 func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
-	clock := t.LocalTime
-	for i := range t.Hosts {
-		clock = max(clock, clockOf(&t.Hosts[i], t))
-	}
-	offset := c.now - clock
+	c.clock = sourceClock(t)
+	offset := c.now - c.clock
 	if near(offset, c.offset) {
 		return
 	}
@@ -123,8 +164,9 @@ func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
 		offset = 0
 	}
 	c.offset = offset
+	c.teller++
 	if offset != 0 {
-		log.Warn("the clock of the source is not ours; its times are corrected. Set its clock by NTP", "cluster", c.cluster, "behind_seconds", offset)
+		log.Warn("the clock of the source is not ours; its times are corrected. Set its clock by NTP", "cluster", c.cluster, "source", c.from, "behind_seconds", offset)
 	}
 }
 
@@ -142,12 +184,10 @@ func (c *converter) host(h *tree.Host, clock int64) error {
 		s = &host{metrics: make(map[string]*last, len(h.Metrics)), up: up}
 		c.hosts[name] = s
 	}
-	if clock < s.clock-clockStep {
-		for _, l := range s.metrics {
-			l.at = 0
-		}
+	if s.seen == 0 || near(clock, c.clock) { // else another clock told of it, whose offset it keeps
+		s.offset = c.offset
 	}
-	s.clock, s.seen = clock, c.now
+	s.seen = c.now
 	alive := 0.0
 	if h.Up() {
 		alive = 1
@@ -170,7 +210,7 @@ func (c *converter) host(h *tree.Host, clock int64) error {
 // started, and location. A heartbeat sent as text shows as a number that is no time.
 func attributes(h *tree.Host, clock int64) (out []tree.Metric) {
 	const earliest = 1_000_000_000
-	if h.Started >= earliest && h.Started <= clock+clockStep {
+	if h.Started >= earliest && h.Started <= clock+startSlack {
 		out = append(out, tree.Metric{Name: "heartbeat", Value: strconv.FormatInt(h.Started, 10), Type: "uint32", Slope: "unspecified", TN: h.TN})
 	}
 	if h.Location != "" && h.Location != "unspecified" {
@@ -187,19 +227,19 @@ func (c *converter) metric(hostName string, h *host, m *tree.Metric, clock int64
 		h.metrics[m.Name] = l
 	}
 	l.seen = c.now
-	at := clock - int64(m.TN)
+	at := clock - int64(m.TN) + h.offset
 	if l.at == 0 && int64(m.TN) > stale {
-		l.at, l.value = at, m.Value
+		l.at, l.value, l.teller = at, m.Value, c.teller
 	}
-	if at <= l.at || at == l.at+1 && m.Value == l.value {
+	if m.Carried || !l.older(at, m.Value, c.teller) {
 		return nil
 	}
-	l.at, l.value = at, m.Value
+	l.at, l.value, l.teller = at, m.Value, c.teller
 	v, text, ok := value(m)
 	if !ok || !c.name(hostName, h, m, l, text) {
 		return nil
 	}
-	c.add(l.series, (at+c.offset)*1000, v)
+	c.add(l.series, at*1000, v)
 	if l.info != nil && c.now-l.told >= infoEvery {
 		l.told = c.now
 		c.add(l.info, c.now*1000, 1)
@@ -208,6 +248,17 @@ func (c *converter) metric(hostName string, h *host, m *tree.Metric, clock int64
 		return c.flush()
 	}
 	return nil
+}
+
+// older says whether a value of that time is a newer one than l.
+func (l *last) older(at int64, value string, teller uint32) bool {
+	if value != l.value {
+		return at > l.at
+	}
+	if teller != l.teller {
+		return at > l.at+elsewhere
+	}
+	return at > l.at+rounding
 }
 
 // value reads a VAL by its TYPE. Text gives 1 and itself.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,22 +21,30 @@ import (
 
 var noon = time.Unix(1_795_000_000, 0)
 
-// taken lists the samples of one take, without host_up, as "name time value", times relative to noon.
-func taken(t *testing.T, c *converter, cl *tree.Cluster, now time.Time) []string {
+// samples are those of one take, without host_up and metadata.
+func samples(t *testing.T, c *converter, from string, cl *tree.Cluster, now time.Time) (out []metric.Sample) {
 	t.Helper()
-	var out []string
-	err := c.take(cl, now, func(b *batch.Batch) error {
+	err := c.take(cl, from, now, func(b *batch.Batch) error {
 		for _, s := range b.Samples {
-			if s.Series.Name == hostUpMetric || strings.HasPrefix(s.Series.Name, "gmond_metric_info") {
-				continue
+			if s.Series.Name != hostUpMetric && !strings.HasPrefix(s.Series.Name, "gmond_metric_info") {
+				out = append(out, s)
 			}
-			name := strings.Replace(s.Series.String(), `cluster="lab",host="a",`, "", 1)
-			out = append(out, fmt.Sprintf("%s %d %v", name, s.Time/1000-noon.Unix(), s.Value))
 		}
 		return nil
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
+	}
+	return out
+}
+
+// taken lists the samples of one take as "name time value", times relative to noon.
+func taken(t *testing.T, c *converter, cl *tree.Cluster, now time.Time) []string {
+	t.Helper()
+	var out []string
+	for _, s := range samples(t, c, "a:8649", cl, now) {
+		name := strings.Replace(s.Series.String(), `cluster="lab",host="a",`, "", 1)
+		out = append(out, fmt.Sprintf("%s %d %v", name, s.Time/1000-noon.Unix(), s.Value))
 	}
 	slices.Sort(out)
 	return out
@@ -102,7 +113,7 @@ func TestWrongClockIsCorrected(t *testing.T) {
 	for i := range int64(4) {
 		now := noon.Add(time.Duration(15*i+i%2) * time.Second) // a second of jitter
 		var at []int64
-		err := c.take(one(noon.Add(time.Duration(15*i-3600)*time.Second), load("1", 1)), now, func(b *batch.Batch) error {
+		err := c.take(one(noon.Add(time.Duration(15*i-3600)*time.Second), load("1", 1)), "a:8649", now, func(b *batch.Batch) error {
 			for _, s := range b.Samples {
 				if s.Series.Name == "gmond_load_one" {
 					at = append(at, s.Time/1000-noon.Unix())
@@ -135,7 +146,7 @@ func TestHostUpByGmetadsRule(t *testing.T) {
 		cl.Hosts[0].TN, cl.Hosts[0].Reported = tn, noon.Unix()-int64(tn)
 		cl.Hosts = append(cl.Hosts, tree.Host{Name: "a", TN: 500, TMax: 20, Reported: noon.Unix() - 500}) // the same name at an old address
 		var got []float64
-		err := newConverter("lab").take(cl, noon, func(b *batch.Batch) error {
+		err := newConverter("lab").take(cl, "a:8649", noon, func(b *batch.Batch) error {
 			for _, s := range b.Samples {
 				if s.Series.Name == hostUpMetric && s.Series.Host == "a" && s.Time == noon.UnixMilli() {
 					got = append(got, s.Value)
@@ -173,7 +184,7 @@ func TestSamplesOfTheCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(map[string]metric.Sample)
-	err = newConverter("lab").take(doc.Cluster, time.Unix(doc.Cluster.LocalTime, 0), func(b *batch.Batch) error {
+	err = newConverter("lab").take(doc.Cluster, "a:8649", time.Unix(doc.Cluster.LocalTime, 0), func(b *batch.Batch) error {
 		for _, s := range b.Samples {
 			got[s.Series.Host+" "+s.Series.Name+s.Series.Label("metric")] = s
 		}
@@ -215,9 +226,94 @@ func BenchmarkTake(b *testing.B) {
 		for i := range cl.Hosts {
 			cl.Hosts[i].Reported = now.Unix()
 		}
-		if err := c.take(cl, now, func(*batch.Batch) error { return nil }, slog.New(slog.DiscardHandler)); err != nil {
+		if err := c.take(cl, "a:8649", now, func(*batch.Batch) error { return nil }, slog.New(slog.DiscardHandler)); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/30_000, "ns/metric")
+}
+
+// aggregator is a gmond that heard a host, by its own clock. It cuts times to seconds as gmond does.
+type aggregator struct {
+	addr  string
+	ahead float64 // s
+}
+
+// tells is its document at a time: a host that was heard and had sent a metric at others, all s by the right clock.
+func (a aggregator) tells(now, heard, sent float64, value string) *tree.Cluster {
+	clock := func(at float64) int64 { return noon.Unix() + int64(math.Floor(at+a.ahead)) }
+	return &tree.Cluster{Name: "lab", LocalTime: clock(now), Hosts: []tree.Host{{
+		Name: "a", Reported: clock(heard), TN: uint32(now - heard), TMax: 20, Metrics: []tree.Metric{load(value, uint32(now-sent))},
+	}}}
+}
+
+// A value is stored once and at its time, however the seconds are cut, however wrong the clocks are of the aggregators
+// that take turns, and although it stays the same.
+func TestEachValueOnce(t *testing.T) {
+	for _, ahead := range [][2]float64{{0, 0}, {0.4, 30.7}, {-1.9, 1.9}, {1.9, -1.9}, {-3600.5, 7200.2}, {0, -30}} {
+		for _, value := range []func(int) string{func(int) string { return "1" }, strconv.Itoa} {
+			r, c := rand.New(rand.NewPCG(1, 2)), newConverter("lab")
+			both := []aggregator{{"a:8649", ahead[0]}, {"b:8649", ahead[1]}}
+			stored, visible := make(map[int]int), make(map[int]bool)
+			at, sends, sent := 100.0, 0, 90.0
+			for poll := range 2000 {
+				at += 14.25 + 1.5*r.Float64()
+				for next := sent + 20 + r.Float64(); next < at; next = sent + 20 + r.Float64() {
+					sends, sent = sends+1, next
+				}
+				visible[sends] = true
+				heard := sent + (at-sent)*r.Float64()
+				doc := both[poll/10%2].tells(at, heard, sent, value(sends))
+				came := at + 0.3*r.Float64()
+				for _, s := range samples(t, c, both[poll/10%2].addr, doc, noon.Add(time.Duration(came*float64(time.Second)))) {
+					stored[sends]++
+					if off := float64(s.Time)/1000 - float64(noon.Unix()) - sent; math.Abs(off) > 5 {
+						t.Errorf("clocks %v ahead: a value is stored %.1f s off its time", ahead, off)
+					}
+				}
+			}
+			for send := range visible {
+				if stored[send] != 1 {
+					t.Errorf("clocks %v ahead, value %s: stored %d times", ahead, value(send), stored[send])
+				}
+			}
+		}
+	}
+}
+
+// One host of which nobody knows whose clock told of it leaves the times of the others alone.
+func TestFutureHostShiftsNobody(t *testing.T) {
+	c := newConverter("lab")
+	cl := one(noon, load("1", 5))
+	cl.Hosts = append(cl.Hosts, tree.Host{Name: "dead", Reported: noon.Unix() + 1000, TN: 0, TMax: 20})
+	if got, want := fmt.Sprint(taken(t, c, cl, noon)), `[gmond_load_one{source="gmond"} -5 1]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	// A gmetad that could not poll for a while: LOCALTIME stands still, the hosts agree on what time it is.
+	now := noon.Add(30 * time.Second)
+	cl = one(now, load("2", 5))
+	cl.LocalTime = noon.Unix()
+	if got, want := fmt.Sprint(taken(t, c, cl, now)), `[gmond_load_one{source="gmond"} 25 2]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A gmetad keeps of a dead host what the gmond told of it that it polled then, by that one's clock.
+func TestDeadHostOfAnotherClock(t *testing.T) {
+	dead := func(now time.Time) tree.Host {
+		age := uint32(now.Sub(noon).Seconds())
+		return tree.Host{Name: "a", Reported: noon.Unix() + 30, TN: age, TMax: 20, Metrics: []tree.Metric{load("1", age)}}
+	}
+	c := newConverter("lab")
+	ahead := &tree.Cluster{Name: "lab", LocalTime: noon.Unix() + 30, Hosts: []tree.Host{dead(noon), {Name: "b", Reported: noon.Unix() + 30, TMax: 20}}}
+	if got := taken(t, c, ahead, noon); len(got) != 1 {
+		t.Fatalf("got %v", got)
+	}
+	for i := range 10 {
+		now := noon.Add(time.Duration(15*i) * time.Second)
+		right := &tree.Cluster{Name: "lab", LocalTime: now.Unix(), Hosts: []tree.Host{dead(now), {Name: "b", Reported: now.Unix(), TMax: 20}, {Name: "c", Reported: now.Unix(), TMax: 20}}}
+		if got := taken(t, c, right, now); len(got) != 0 {
+			t.Errorf("%d s later stored again: %v", 15*i, got)
+		}
+	}
 }

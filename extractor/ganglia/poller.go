@@ -31,9 +31,10 @@ type Sink func(ctx context.Context, cluster string, b *batch.Batch) error
 // Options are what a Poller is made of.
 type Options struct {
 	Config    conf.Ganglia
-	Authority string   // of the grid where Config has none
-	Local     string   // conf.Collector.Gmond.XML.Listen of this host, polled for the XML alone when Config.Sources is empty; empty: nothing is
-	Clusters  []string // those that come over native streams: no source stores samples of them
+	Authority string        // of the grid where Config has none
+	Local     string        // conf.Collector.Gmond.XML.Listen of this host, polled for the XML alone when Config.Sources is empty; empty: nothing is
+	Clusters  []string      // those that come over native streams: no source stores samples of them
+	HostDmax  time.Duration // hosts and metrics that say DMAX 0 are forgotten after it; 0: 24 h
 	Sink      Sink
 	Log       *slog.Logger
 }

@@ -88,20 +88,26 @@ func gmondOf(cluster, host string) func(io.Writer) {
 type sunk struct {
 	mu      sync.Mutex
 	events  []string
-	samples map[string]int // of each cluster's host
+	samples map[string]int     // of each cluster's host, and of its host_up
+	values  map[string]float64 // newest, by metric and host
 }
 
 func (s *sunk) take(_ context.Context, cluster string, b *batch.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.samples == nil {
-		s.samples = make(map[string]int)
+		s.samples, s.values = make(map[string]int), make(map[string]float64)
 	}
 	for _, e := range b.Events {
 		s.events = append(s.events, fmt.Sprintf("%s %s@%s", e.Kind, e.Host, cluster))
 	}
 	for _, v := range b.Samples {
-		s.samples[cluster+"/"+v.Series.Host]++
+		host := cluster + "/" + v.Series.Host
+		s.samples[host]++
+		if v.Series.Name == hostUpMetric {
+			s.samples[hostUpMetric+" "+host]++
+		}
+		s.values[v.Series.Name+" "+v.Series.Host] = v.Value
 	}
 	return nil
 }
@@ -114,10 +120,19 @@ func (s *sunk) told() string {
 	return out
 }
 
-func (s *sunk) has(host string) bool {
+func (s *sunk) has(host string) bool { return s.count(host) > 0 }
+
+func (s *sunk) count(host string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.samples[host] > 0
+	return s.samples[host]
+}
+
+// last is the newest value of "metric host".
+func (s *sunk) last(name string) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[name]
 }
 
 // polling runs a poller of these sources, "name: address address", 10 s apart, in a bubble.
@@ -284,6 +299,125 @@ func TestOneNameTwice(t *testing.T) {
 			}
 		}
 	})
+}
+
+// telling answers as a gmond with these hosts.
+func telling(hosts ...tree.Host) func(io.Writer) {
+	return func(w io.Writer) {
+		now := time.Now().Unix()
+		b := tree.AppendCluster(tree.AppendHead(nil, tree.Version, "gmond"), &tree.Cluster{Name: "lab", LocalTime: now})
+		for _, h := range hosts {
+			h.Reported, h.TMax = now-int64(h.TN), 20
+			b = tree.AppendHost(b, &h)
+		}
+		_, _ = w.Write(tree.AppendTail(tree.AppendClusterEnd(b)))
+	}
+}
+
+func valued(names ...string) (out []tree.Metric) {
+	for _, name := range names {
+		out = append(out, tree.Metric{Name: name, Value: "2", Type: "float", Slope: "both", TMax: 60})
+	}
+	return out
+}
+
+// The aggregator that answers knows less than the one before, as when it was restarted: who was dead stays dead, and
+// is said to be, until DMAX; metrics stay until theirs; nothing is stored again.
+func TestWhatWasToldIsCarriedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		brief := tree.Metric{Name: "brief", Value: "2", Type: "float", DMax: 100, TMax: 60}
+		dead := tree.Host{Name: "web7", TN: 200, Metrics: valued("load_one")}
+		gone := tree.Host{Name: "web8", TN: 200, DMax: 300, Metrics: valued("load_one")}
+		n := &network{answer: map[string]func(io.Writer){"a:1": telling(tree.Host{Name: "web1", Metrics: append(valued("load_one", "depth"), brief)}, dead, gone)}}
+		p, s, stop := polling(t, n, io.Discard, "lab: a:1")
+		defer stop()
+		synctest.Wait()
+		before := s.count("lab/web7")
+		n.set("a:1", telling(tree.Host{Name: "web1", Metrics: valued("load_one")}))
+		look := func() (hosts map[string][]string, summary *tree.Summary) {
+			hosts = make(map[string][]string)
+			c := p.grid(time.Now()).Clusters[0]
+			for _, h := range c.Hosts {
+				hosts[h.Name] = []string{}
+				for _, m := range h.Metrics {
+					hosts[h.Name] = append(hosts[h.Name], m.Name)
+				}
+			}
+			return hosts, c.Summary
+		}
+		for range 3 {
+			round()
+		}
+		hosts, summary := look()
+		if want := "map[web1:[load_one depth brief] web7:[load_one] web8:[load_one]]"; fmt.Sprint(hosts) != want {
+			t.Errorf("after the restart: got %v, want %s", hosts, want)
+		}
+		if summary.Up != 1 || summary.Down != 2 || len(summary.Metrics) != 1 || summary.Metrics[0].Sum != 2 {
+			t.Errorf("after the restart: %+v", summary)
+		}
+		if up := s.last(hostUpMetric + " web7"); up != 0 {
+			t.Errorf("host_up of web7 is %v", up)
+		}
+		if rose, ups := s.count("lab/web7")-before, s.count(hostUpMetric+" lab/web7"); rose < 2 || rose != ups-1 {
+			t.Errorf("%d samples of web7 since, of its %d host_up: something is stored again", rose, ups)
+		}
+		for range 10 {
+			round()
+		}
+		if hosts, _ = look(); fmt.Sprint(hosts) != "map[web1:[load_one depth] web7:[load_one]]" {
+			t.Errorf("after what has a DMAX: %v", hosts)
+		}
+		for range 24 * 360 {
+			round()
+		}
+		if hosts, _ = look(); fmt.Sprint(hosts) != "map[web1:[load_one]]" {
+			t.Errorf("after host_dmax: %v", hosts)
+		}
+	})
+}
+
+// A gmetad that was restarted tells of its clusters one after the other, as it polls them.
+func TestClusterThatWasAwayIsCarriedOn(t *testing.T) {
+	host := func(name string, tn uint32) tree.Host {
+		return tree.Host{Name: name, Reported: 1000, TN: tn, TMax: 20}
+	}
+	grid := func(at int64, clusters ...tree.Cluster) *view {
+		return newView(&tree.Document{Grid: &tree.Grid{Name: "g", Clusters: clusters}}, at)
+	}
+	c := newCarried(time.Hour)
+	c.join(grid(0, tree.Cluster{Name: "one", Hosts: []tree.Host{host("a", 0), host("dead", 100)}}, tree.Cluster{Name: "two"}))
+	v := grid(10, tree.Cluster{Name: "two"})
+	c.join(v)
+	if got := v.names(); fmt.Sprint(got) != "[two]" {
+		t.Errorf("shown meanwhile: %v", got)
+	}
+	v = grid(20, tree.Cluster{Name: "one", Hosts: []tree.Host{host("a", 0)}})
+	if !c.join(v) {
+		t.Error("no room")
+	}
+	if got := v.all()[0].Hosts; len(got) != 2 || got[1].Name != "dead" || got[1].TN != 120 || !got[1].Carried || got[0].Carried {
+		t.Errorf("got %+v", got)
+	}
+	c.join(grid(4000))
+	if len(c.clusters) != 0 {
+		t.Errorf("never forgotten: %+v", c.clusters)
+	}
+}
+
+func TestCarriedIsBounded(t *testing.T) {
+	c := newCarried(time.Hour)
+	many := tree.Cluster{Name: "lab"}
+	for i := range maxCarriedHosts + 5 {
+		many.Hosts = append(many.Hosts, tree.Host{Name: fmt.Sprint(i)})
+	}
+	c.join(newView(&tree.Document{Cluster: &many}, 0))
+	v := newView(&tree.Document{Cluster: &tree.Cluster{Name: "lab"}}, 10)
+	if c.join(v) {
+		t.Error("not said")
+	}
+	if got := len(v.all()[0].Hosts); got != maxCarriedHosts {
+		t.Errorf("%d hosts", got)
+	}
 }
 
 func TestClaims(t *testing.T) {

@@ -48,6 +48,7 @@ type source struct {
 	told    map[string]time.Time // what was told, and when last
 	events  int
 	started int64
+	carried *carried
 
 	view   atomic.Pointer[view]
 	mu     sync.Mutex
@@ -57,7 +58,7 @@ type source struct {
 func newSource(p *Poller, index int, c conf.GangliaSource) *source {
 	return &source{
 		p: p, index: index, conf: c, log: p.log.With("source", c.Name), good: -1, told: make(map[string]time.Time),
-		started: time.Now().UnixMilli(), status: SourceStatus{Name: c.Name},
+		started: time.Now().UnixMilli(), carried: newCarried(p.opt.HostDmax), status: SourceStatus{Name: c.Name},
 	}
 }
 
@@ -81,20 +82,28 @@ func (s *source) run(ctx context.Context) error {
 
 // poll is one round. The error is that of the Sink.
 func (s *source) poll(ctx context.Context) error {
-	doc, rep, addr, err := s.fetchAny(ctx)
-	now := time.Now()
+	a, err := s.fetchAny(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case err != nil:
 		pollsFailed.Inc()
-		return s.failed(ctx, now, err)
+		return s.failed(ctx, time.Now(), err)
 	}
-	return s.took(ctx, now, addr, doc, rep)
+	return s.took(ctx, a)
+}
+
+// answer is a document that an address gave. began is when its first byte came: its times are of then, however long
+// the rest takes.
+type answer struct {
+	addr  string
+	doc   *tree.Document
+	rep   *tree.Report
+	began time.Time
 }
 
 // fetchAny asks the address that answered last, and when it does not any more, all from the first.
-func (s *source) fetchAny(ctx context.Context) (doc *tree.Document, rep *tree.Report, addr string, err error) {
+func (s *source) fetchAny(ctx context.Context) (*answer, error) {
 	order := make([]int, 0, len(s.conf.Addresses))
 	if s.good >= 0 {
 		order = append(order, s.good)
@@ -106,56 +115,61 @@ func (s *source) fetchAny(ctx context.Context) (doc *tree.Document, rep *tree.Re
 	}
 	var failures []string
 	for _, i := range order {
-		addr = s.conf.Addresses[i]
-		doc, rep, err = s.fetch(ctx, addr)
+		addr := s.conf.Addresses[i]
+		a, err := s.fetch(ctx, addr)
 		if err == nil {
 			if s.good >= 0 && i != s.good {
 				s.log.Warn("polling another address", "address", addr, "before", s.conf.Addresses[s.good], "err", strings.Join(failures, "; "))
 			}
 			s.good = i
-			return doc, rep, addr, nil
+			return a, nil
 		}
 		if ctx.Err() != nil {
-			return nil, nil, "", ctx.Err()
+			return nil, ctx.Err()
 		}
 		s.log.Debug("cannot poll", "address", addr, "err", err)
 		failures = append(failures, fmt.Sprintf("%s: %v", addr, err))
 	}
-	return nil, nil, "", fmt.Errorf("%.500s", strings.Join(failures, "; "))
+	return nil, fmt.Errorf("%.500s", strings.Join(failures, "; "))
 }
 
-func (s *source) fetch(ctx context.Context, addr string) (*tree.Document, *tree.Report, error) {
+func (s *source) fetch(ctx context.Context, addr string) (*answer, error) {
 	c, err := s.p.dial(ctx, addr)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	doc, rep, err := tree.ReadDocument(&gapped{Conn: c, end: time.Now().Add(readTime)}, tree.Limits{})
+	g := &gapped{Conn: c, end: time.Now().Add(readTime)}
+	doc, rep, err := tree.ReadDocument(g, tree.Limits{})
 	switch {
 	case err != nil:
-		return nil, rep, err
+		return nil, err
 	case doc.Cluster == nil && doc.Grid == nil:
-		return nil, rep, fmt.Errorf("%w: it tells of no cluster and no grid", tree.ErrForeign)
+		return nil, fmt.Errorf("%w: it tells of no cluster and no grid", tree.ErrForeign)
 	}
-	return doc, rep, nil
+	return &answer{addr, doc, rep, g.began}, nil
 }
 
 // gapped lets a connection be silent for readGap at most.
 type gapped struct {
 	net.Conn
-	end time.Time
+	end   time.Time
+	began time.Time // when the first byte came
 }
 
-func (g *gapped) Read(b []byte) (int, error) {
+func (g *gapped) Read(b []byte) (n int, err error) {
 	at := time.Now().Add(readGap)
 	if at.After(g.end) {
 		at = g.end
 	}
-	if err := g.Conn.SetReadDeadline(at); err != nil {
+	if err = g.Conn.SetReadDeadline(at); err != nil {
 		return 0, err
 	}
-	return g.Conn.Read(b)
+	if n, err = g.Conn.Read(b); n > 0 && g.began.IsZero() {
+		g.began = time.Now()
+	}
+	return n, err
 }
 
 // failed goes on showing what was known, older by now, and tells once that the source is lost.
@@ -177,8 +191,8 @@ func (s *source) failed(ctx context.Context, now time.Time, err error) error {
 }
 
 // took makes a document the newest of the source.
-func (s *source) took(ctx context.Context, now time.Time, addr string, doc *tree.Document, rep *tree.Report) error {
-	degraded := ""
+func (s *source) took(ctx context.Context, a *answer) error {
+	now, addr, rep, degraded := a.began, a.addr, a.rep, ""
 	if rep.Faults > 0 {
 		pollsDegraded.Inc()
 		faultsTotal.Add(rep.Faults)
@@ -190,8 +204,11 @@ func (s *source) took(ctx context.Context, now time.Time, addr string, doc *tree
 		pollsGood.Inc()
 		delete(s.told, "degraded")
 	}
-	v := newView(doc, now.Unix())
+	v := newView(a.doc, now.Unix())
 	conflict := s.drop(v, now)
+	if !s.carried.join(v) && s.tell("carried", now) {
+		s.log.Warn("of the hosts and metrics that the source tells of no more not all can be remembered", "hosts", maxCarriedHosts, "metrics", maxCarriedMetrics)
+	}
 	v.sum(now.Unix())
 	s.view.Store(v)
 	s.set(func(st *SourceStatus) {
@@ -209,7 +226,7 @@ func (s *source) took(ctx context.Context, now time.Time, addr string, doc *tree
 	if !s.conf.Store {
 		return nil
 	}
-	return s.store(ctx, now, v)
+	return s.store(ctx, a, v)
 }
 
 // drop takes out of v the clusters whose names belong to another source, and says which one it was.
@@ -229,16 +246,16 @@ func (s *source) drop(v *view, now time.Time) (conflict string) {
 }
 
 // store hands what is new to the Sink.
-func (s *source) store(ctx context.Context, now time.Time, v *view) error {
+func (s *source) store(ctx context.Context, a *answer, v *view) error {
 	for _, c := range v.all() {
 		name := tree.Text(c.Name, metric.MaxHost)
 		if slices.Contains(s.p.opt.Clusters, name) {
-			if s.tell("native "+name, now) {
+			if s.tell("native "+name, a.began) {
 				s.log.Error("the source tells of a cluster that is pulled from collectors already; its samples are not stored. Set store: false for it, or take the cluster out of extractor.clusters", "cluster", name)
 			}
 			continue
 		}
-		err := s.p.converter(name).take(c, now, func(b *batch.Batch) error { return s.p.opt.Sink(ctx, name, b) }, s.log)
+		err := s.p.converter(name).take(c, a.addr, a.began, func(b *batch.Batch) error { return s.p.opt.Sink(ctx, name, b) }, s.log)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 // Summarize sums up a cluster as gmetad does: hosts that are up count with all of their metrics of a number type,
-// timestamps apart; a sum has the decimals of the first value, the rest of its description too. A cluster of which
+// timestamps and what was carried over apart; a sum has the decimals of the first value, the rest of its description too. A cluster of which
 // only a summary was told keeps it. now is epoch seconds.
 func Summarize(c *Cluster, now int64) *Summary {
 	if len(c.Hosts) == 0 && c.Summary != nil {
@@ -46,7 +46,7 @@ func expired(m *Metric, age uint32) bool { return m.DMax > 0 && grown(m.TN, age)
 
 func (s *Summary) add(m *Metric, at map[string]int, age uint32) {
 	class := ClassOf(m.Type)
-	if class != Integer && class != Floating || m.Type == "timestamp" || expired(m, age) {
+	if class != Integer && class != Floating || m.Type == "timestamp" || m.Carried || expired(m, age) {
 		return
 	}
 	v, ok := Number(m.Value)

@@ -21,6 +21,9 @@ type Metric struct {
 	Slope  string // zero, positive, negative, both, unspecified or derivative
 	Source string // who told it, as gmetad adds: gmond
 	Extra  []Extra
+
+	// Carried: it stood in an earlier document, not in the newest. It is shown and not summed up.
+	Carried bool
 }
 
 // Host is one HOST.
@@ -35,6 +38,7 @@ type Host struct {
 	Location string
 	Started  int64 // epoch seconds at which its gmond started; 0: unknown
 	Metrics  []Metric
+	Carried  bool // it stood in an earlier document, not in the newest
 }
 
 // Up is gmetad's rule: a host is up while it was heard within four times its TMAX.
