@@ -221,21 +221,15 @@ func (c *Collector) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run collects, shares and serves until ctx ends; then it ends everything it started and returns nil.
+// Run collects, shares and serves until ctx ends; then it ends everything it started and returns nil. The sockets that
+// frames are sent from end last, so that the goodbye of the probes leaves this host.
 func (c *Collector) Run(ctx context.Context) error {
+	sending, said := context.WithCancel(context.WithoutCancel(ctx))
+	defer said()
 	g, ctx := errgroup.WithContext(ctx)
-	for via, r := range c.nativeSockets() {
-		g.Go(func() error {
-			return r.Run(ctx, func(packets []listen.Packet) { c.takeNative(via, packets) })
-		})
-	}
+	c.hear(ctx, sending, g)
 	g.Go(func() error { return c.repair(ctx) })
 	g.Go(func() error { return c.saveSenders(ctx) })
-	for _, ch := range c.sockets.gmond {
-		g.Go(func() error {
-			return ch.receiver.Run(ctx, func(packets []listen.Packet) { c.takeGmond(ch, packets) })
-		})
-	}
 	if c.sockets.serve != nil {
 		g.Go(func() error { return c.server.Run(ctx, c.sockets.serve) })
 	}
@@ -243,11 +237,34 @@ func (c *Collector) Run(ctx context.Context) error {
 		g.Go(func() error { return c.sockets.xml.Run(ctx) })
 	}
 	g.Go(func() error { return c.tick(ctx) })
-	g.Go(func() error { return c.runProbes(ctx) })
+	g.Go(func() error {
+		defer said()
+		return c.runProbes(ctx)
+	})
 	g.Go(func() error { return c.assure(ctx) })
 	g.Go(func() error { return c.sockets.sender.Run(ctx) })
 	g.Go(func() error { return c.gmondSending.run(ctx, c.state) })
-	return errors.Join(g.Wait(), c.Close())
+	err := g.Wait()
+	c.writeSendersFile() // now that nothing more is heard
+	return errors.Join(err, c.Close())
+}
+
+// hear starts what takes datagrams, until ctx ends; the sockets that frames are sent from live as long as sending.
+func (c *Collector) hear(ctx, sending context.Context, g *errgroup.Group) {
+	for via, r := range c.nativeSockets() {
+		until := ctx
+		if via >= len(c.sockets.native) {
+			until = sending
+		}
+		g.Go(func() error {
+			return r.Run(until, func(packets []listen.Packet) { c.takeNative(via, packets) })
+		})
+	}
+	for _, ch := range c.sockets.gmond {
+		g.Go(func() error {
+			return ch.receiver.Run(ctx, func(packets []listen.Packet) { c.takeGmond(ch, packets) })
+		})
+	}
 }
 
 func (c *Collector) tick(ctx context.Context) error {

@@ -66,24 +66,27 @@ func readSenders(file string) ([]frame.Sender, error) {
 	return out, nil
 }
 
-// saveSenders writes the file each minute and at the end.
+// saveSenders writes the file each minute until ctx ends. Run writes it once more.
 func (c *Collector) saveSenders(ctx context.Context) error {
-	if c.opt.DataDir == "" {
-		return nil
-	}
 	tick := time.NewTicker(saveSendersEvery)
 	defer tick.Stop()
-	for ended := false; !ended; {
+	for {
 		select {
 		case <-ctx.Done():
-			ended = true
+			return nil
 		case <-tick.C:
-		}
-		if err := writeSenders(filepath.Join(c.opt.DataDir, sendersFile), c.state.Senders(nil)); err != nil {
-			c.log.Warn("a restart now would take records of old frames again", "err", err)
+			c.writeSendersFile()
 		}
 	}
-	return nil
+}
+
+func (c *Collector) writeSendersFile() {
+	if c.opt.DataDir == "" {
+		return
+	}
+	if err := writeSenders(filepath.Join(c.opt.DataDir, sendersFile), c.state.Senders(nil)); err != nil {
+		c.log.Warn("a restart now would take records of old frames again", "err", err)
+	}
 }
 
 // writeSenders writes the file aside and puts it in place.

@@ -23,6 +23,7 @@ type watcher struct {
 	mu     sync.Mutex
 	ran    map[string]map[string]int // runs by check and host that ran it
 	up     map[string][]float64      // what was said of a check since clear
+	left   map[string][]string       // hosts that took their word on a check back
 	events []string
 }
 
@@ -81,6 +82,9 @@ func (w *watcher) take(b *batch.Batch, f *frame.Frame) {
 		switch {
 		case s.Series.Name == share.View && s.Series.Label("vantage") == f.Host:
 			note("tcp/" + s.Series.Label("check"))
+		case s.Series.Name == share.Interval && s.Value == 0:
+			name := "tcp/" + s.Series.Label("check")
+			w.left[name] = append(w.left[name], s.Series.Label("vantage"))
 		case s.Series.Name == "snmp_up" && s.Value == 1:
 			note("snmp/" + s.Series.Host)
 		case s.Series.Name == share.Up:
@@ -98,7 +102,7 @@ func (w *watcher) take(b *batch.Batch, f *frame.Frame) {
 func (w *watcher) clear() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ran, w.up, w.events = make(map[string]map[string]int), make(map[string][]float64), nil
+	w.ran, w.up, w.left, w.events = make(map[string]map[string]int), make(map[string][]float64), make(map[string][]string), nil
 }
 
 // settled waits until each check was run by exactly as many hosts as it wants, three times by each of them, with no
