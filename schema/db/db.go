@@ -22,6 +22,13 @@ type DB struct {
 	Pool *pgxpool.Pool
 }
 
+// departed has the server end the session of a client that has lost its power or network, and with it its locks,
+// within half a minute, of one that stands still in a transaction within a minute: its own patience is two hours.
+var departed = map[string]string{
+	"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", // s, s; of TCP alone
+	"tcp_user_timeout": "25000", "idle_in_transaction_session_timeout": "60000", // ms
+}
+
 // Open makes a pool on a postgres:// address and waits until the server answers or ctx ends. The address is never
 // part of an error, since it may hold a password.
 func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
@@ -35,6 +42,9 @@ func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
 	cfg.ConnConfig.RuntimeParams["search_path"] = Schema
 	cfg.ConnConfig.RuntimeParams["application_name"] = "keepwatch"
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	for name, value := range departed {
+		cfg.ConnConfig.RuntimeParams[name] = value
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a pool for the database: %w", err)
@@ -107,68 +117,5 @@ func (d *DB) Listen(ctx context.Context, channel string, ready func(), fn func(p
 			return Map(err)
 		}
 		fn(n.Payload)
-	}
-}
-
-// Lead runs fn while this process holds the named lock, which no other process holds at the same time. It waits
-// for the lock, trying every interval, and returns when ctx ends or fn returns. fn's context ends when the
-// connection that holds the lock is lost.
-func (d *DB) Lead(ctx context.Context, name string, every time.Duration, fn func(ctx context.Context) error) error {
-	for {
-		led, err := d.leadOnce(ctx, name, every, fn)
-		if led || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(every):
-		}
-	}
-}
-
-func (d *DB) leadOnce(ctx context.Context, name string, every time.Duration, fn func(ctx context.Context) error) (bool, error) {
-	conn, err := d.Pool.Acquire(ctx)
-	if err != nil {
-		return false, Map(err)
-	}
-	raw := conn.Hijack()
-	defer raw.Close(context.WithoutCancel(ctx))
-	var got bool
-	if err := raw.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name).Scan(&got); err != nil || !got {
-		return false, Map(err)
-	}
-	term, lost := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		hold(term, raw, every, lost)
-	}()
-	err = fn(term)
-	if cause := context.Cause(term); err != nil && cause != nil && ctx.Err() == nil {
-		err = cause
-	}
-	lost(nil)
-	<-done
-	return true, err
-}
-
-// ErrLeadLost says that the connection that held the leader's lock is gone.
-var ErrLeadLost = errors.New("lost the connection that holds the leader's lock")
-
-func hold(ctx context.Context, conn *pgx.Conn, every time.Duration, lost context.CancelCauseFunc) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every):
-		}
-		ping, cancel := context.WithTimeout(ctx, every+5*time.Second)
-		err := conn.Ping(ping)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			lost(fmt.Errorf("%w: %w", ErrLeadLost, err))
-			return
-		}
 	}
 }
