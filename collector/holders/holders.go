@@ -53,6 +53,7 @@ type Table struct {
 	order    list.List         // of *word, the latest heard last
 	doubtful map[*vip]struct{} // more than one host holds it, by the newest words
 	changed  []*vip            // whose conflict began or ended since the last Samples
+	ticked   int64             // ms, our clock
 	dropped  uint64
 }
 
@@ -126,6 +127,10 @@ func (t *Table) Silent(cluster, host string, now int64, events []metric.Event) [
 
 // Tick forgets what is too old and appends the events of conflicts that end by that.
 func (t *Table) Tick(now int64, events []metric.Event) []metric.Event {
+	if now < t.ticked {
+		t.clockSetBack(now, t.ticked-now)
+	}
+	t.ticked = now
 	for e := t.order.Front(); e != nil && now-e.Value.(*word).Heard > Forget; e = t.order.Front() {
 		events = t.forget(e.Value.(*word), now, events)
 	}
@@ -140,6 +145,20 @@ func (t *Table) Tick(now int64, events []metric.Event) []metric.Event {
 		events = t.judge(v, now, events)
 	}
 	return events
+}
+
+// clockSetBack keeps the age of what was heard when our clock was set back by that much.
+func (t *Table) clockSetBack(now, by int64) {
+	for e := t.order.Front(); e != nil; e = e.Next() {
+		if x := e.Value.(*word); x.Heard > now {
+			x.Heard, x.from = x.Heard-by, x.from-by
+		}
+	}
+	for _, v := range t.vips {
+		if v.conflict != nil && v.conflict.began > now {
+			v.conflict.began -= by
+		}
+	}
 }
 
 // Doubt reports whether a host should say now what it holds: another one says that it holds the same address.

@@ -69,6 +69,26 @@ func TestConflicts(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, strings.Join(want, "\n"))
 		}
 	}
+	f("our clock is set back by an hour", `
+		0        a 10.0.0.100/24 up
+		100      b 10.0.0.100/24 up
+		1100     a 10.0.0.100/24 up
+		1100     b 10.0.0.100/24 up
+		1200     tick
+		-3598000 tick
+		-3597000 a 10.0.0.100/24 up
+		-3597000 tick
+		-3580000 tick
+		-3578000 tick`,
+		"1100 ask b",
+		"1100 vip_conflict of a, hosts a, b: 10.0.0.100 is held by a (instance web) and by b (instance web) at the same time, for 1s now: traffic to it reaches any of them. Look at the network between them (conflict-10.0.0.100-1795000000093)",
+		"1100 a 10.0.0.100 1",
+		"1100 b 10.0.0.100 0",
+		"-3580000 ask a",
+		"-3580000 ask b",
+		"-3578000 vip_conflict_ended of a, hosts a: 10.0.0.100 is held by a (instance web): the conflict is over after 21.1s (conflict-ended-10.0.0.100-1795000000093)",
+		"-3578000 a 10.0.0.100 0",
+		"-3578000 b 10.0.0.100 0")
 	f("one master", `
 		0     a 10.0.0.100/24 up
 		100   b 10.0.0.100/24 down

@@ -66,6 +66,7 @@ type Table struct {
 	nView   int
 	dirty   []*target // to be judged
 	changed []*target // Up is another than was said
+	ticked  int64     // ms
 	swept   int64
 	dropped uint64
 }
@@ -93,6 +94,10 @@ func (t *Table) Hear(w Word, heard int64) {
 
 // Tick is called once a second with our time in ms. It lets views go stale and forgets what is too old.
 func (t *Table) Tick(now int64) {
+	if now < t.ticked {
+		t.clockSetBack(now)
+	}
+	t.ticked = now
 	for _, x := range t.targets {
 		x.dirt(t)
 	}
@@ -103,6 +108,23 @@ func (t *Table) Tick(now int64) {
 	t.swept = now
 	t.sweepMembers(now)
 	t.sweepViews(now)
+}
+
+// clockSetBack takes what was heard in the future for heard now: who is dead lives no longer than it would, and a view
+// does not go stale by it, which would say up of what is down.
+func (t *Table) clockSetBack(now int64) {
+	for _, of := range t.members {
+		for _, m := range of {
+			m.heard = min(m.heard, now)
+		}
+	}
+	for _, x := range t.targets {
+		x.said = min(x.said, now)
+		for _, v := range x.views {
+			v.heard, v.last = min(v.heard, now), min(v.last, now)
+		}
+	}
+	t.swept = min(t.swept, now)
 }
 
 // late reports whether a word of that time came out of order after one of the time last.

@@ -131,6 +131,31 @@ func TestMembersAreForgotten(t *testing.T) {
 	}
 }
 
+// Our clock is set back by an hour: the living go on, and who died just before is taken for dead an interval and a half
+// later.
+func TestOurClockIsSetBack(t *testing.T) {
+	const hour = 3600 * second
+	table := New(10, 10)
+	c := &Check{Cluster: "lab", Kind: "tcp", Name: "web", Interval: 10 * time.Second, Vantage: 2}
+	table.Tick(hour)
+	for _, host := range []string{"dead", "living"} {
+		table.Hear(ready(host, "web", hour, 1), hour)
+	}
+	for now := int64(0); now < 30*second; now += second {
+		if now%(5*second) == 0 {
+			table.Hear(ready("living", "web", hour+now, 1), now)
+		}
+		table.Tick(now)
+		want := 3
+		if now > 15*second {
+			want = 2
+		}
+		if _, n := table.Runners(c, "self", now); n != want {
+			t.Fatalf("%d ms after our clock was set back: %d living members, want %d", now, n, want)
+		}
+	}
+}
+
 func BenchmarkRuns(b *testing.B) {
 	table := New(1000, 1)
 	for i := range 100 {

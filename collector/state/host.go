@@ -159,6 +159,15 @@ func (hs *hosts) findLost(events []metric.Event, now, dmax, gmondDmax int64) []m
 	return events
 }
 
+// clockSetBack takes what was heard in the future for heard now: who is dead is found lost all the same.
+func (hs *hosts) clockSetBack(now int64) {
+	for _, h := range hs.m {
+		for _, at := range [...]*int64{&h.native.heard, &h.gmond.heard, &h.told, &h.retyped} {
+			*at = min(*at, now)
+		}
+	}
+}
+
 func (h *host) event(id string, kind metric.EventKind, at int64, text string) metric.Event {
 	e := metric.Event{ID: id, Cluster: h.cluster, Host: h.name, Time: at, Kind: kind, Text: "host " + h.name + " " + text}
 	if h.address.IsValid() {

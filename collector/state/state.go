@@ -74,7 +74,8 @@ type State struct {
 	swept   time.Time
 	tidied  time.Time
 	crowded time.Time // when a gmond host was last refused for want of room
-	derived time.Time // when the samples that are made of what others said were last made in full
+	ticked  int64     // ms
+	derived time.Time // the stamp of the samples that are made of what others said when they were last made in full
 }
 
 // New checks the options.
@@ -172,11 +173,15 @@ func (s *State) Tick(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ms := now.UnixMilli()
+	if ms < s.ticked {
+		s.hosts.clockSetBack(ms)
+	}
+	s.ticked = ms
 	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds(), s.gmondDmax(now))
 	s.events = s.vips.Tick(ms, s.events)
 	s.events = s.tell(ms, s.events)
 	checkWordsLost.Set(s.checks.tick(ms))
-	s.derive(now, now.Sub(s.derived) >= deriveEvery)
+	s.derive(now, !now.Truncate(deriveEvery).Equal(s.derived))
 	s.flush(now)
 	s.history.Expire(ms)
 	hostsKnown.Set(float64(len(s.hosts.m)))

@@ -317,7 +317,7 @@ func TestLogFindAndRead(t *testing.T) {
 func TestSlowReaderFallsOutAndIdleReaderDoesNot(t *testing.T) {
 	l := newLog(2 * (segmentBytes + segmentRecords*recordSize))
 	l.Append(1, []byte("a"))
-	slow, idle := l.Find(0, 0), l.Find(2, 0)
+	slow, idle := l.Find(0, 0), l.Find(2, 2)
 	l.Expire(2 + Window.Milliseconds())
 	l.Append(3+Window.Milliseconds(), []byte("b"))
 	if es, _, ok := l.Read(&idle, make([]Entry, 0, 9), 0); !ok || len(es) != 1 {
