@@ -68,6 +68,7 @@ type taker struct {
 	wrapped  int64 // when the page was told which counters have wrapped, ms
 
 	conflicts int // of hosts, told so far
+	sent      sent
 }
 
 // gmondLast is the newest sample of a gmond series and which aggregator gave it.
@@ -167,6 +168,7 @@ func (t *taker) frame(rec *frame.Record, l *load) {
 	if rec.Frame.Gmond {
 		l.b.Samples = append(l.b.Samples[:samples], t.newGmond(l.b.Samples[samples:])...)
 	}
+	l.b.Samples = append(l.b.Samples[:samples], t.unsent(l.b.Samples[samples:], rec.Frame.Gmond)...)
 	keep := l.b.Events[:events]
 	for _, e := range l.b.Events[events:] {
 		if t.events.add(e.Cluster + "\x00" + e.Host + "\x00" + e.ID) {
@@ -251,6 +253,7 @@ func (t *taker) sweep(now int64) {
 	t.names.Sweep()
 	t.frames.sweep(now)
 	t.sweepClocks(now)
+	t.sent.sweep(now)
 	for s, last := range t.gmond {
 		if now-last.time > 2*sweepEvery.Milliseconds() {
 			delete(t.gmond, s)
