@@ -1,4 +1,5 @@
-// Command keepwatch is all of Keepwatch in one program: every role, alone or together, and the operator's tools.
+// Command keepwatch is all of Keepwatch in one program: every role, alone or together, and the operator's tools. The HA
+// agent alone is another program, which it starts or becomes.
 // This package owns flags, signals, the exit code and the joining of the parts; it decides nothing that a part owns.
 package main
 
@@ -42,8 +43,10 @@ func command() *cobra.Command {
 		Long: `Keepwatch watches hosts, proxies and virtual addresses, keeps what it saw in Postgres, tells the right person
 by mail or SMS, and runs the proxy and the VIP failover that it watches.
 
-'keepwatch up' runs every role in one process. A larger installation runs one role a process, on as many hosts as
-wanted, from the same configuration file. Every key of the file can also be given as KEEPWATCH_SECTION_KEY.`,
+'keepwatch up' runs every role in one process, but for the HA agent, which it starts as a process of its own. A larger
+installation runs one role a process, on as many hosts as wanted, from the same configuration file. 'keepwatch collector'
+and 'keepwatch haagent' are the small programs keepwatch-collector and keepwatch-haagent, which lie beside this one. Every
+key of the file can also be given as KEEPWATCH_SECTION_KEY.`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
 	root.PersistentFlags().StringVar(&g.config, "config", os.Getenv("KEEPWATCH_CONFIG"), "configuration file (YAML); none: the defaults")

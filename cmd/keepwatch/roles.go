@@ -16,7 +16,7 @@ func roleCommand(g *global, use, short string, roles ...string) *cobra.Command {
 }
 
 func upCommand(g *global) *cobra.Command {
-	return roleCommand(g, "up", "Run every role in this process (the HA agent only where configured)", allRoles...)
+	return roleCommand(g, "up", "Run every role (the HA agent only where configured, as a process of its own)", allRoles...)
 }
 
 func collectorCommand(g *global) *cobra.Command {

@@ -26,7 +26,8 @@ func sendCommand(g *global) *cobra.Command {
 		Long: `Announces one value of a metric. The flags are those of Ganglia's gmetric.
 
 Without --conf the running keepwatch of this data folder takes the metric as one of this host: it is stored as
-gmond_NAME{source="gmond"}, shared with all collectors, and sent over the channels of collector.gmond.send, if any.
+gmond_NAME{source="gmond"} (gmond_NAME_info for text), or under the name that Keepwatch has for it (load_one: node_load1),
+shared with all collectors, and sent over the channels of collector.gmond.send, if any.
 With --conf no keepwatch is needed: the metric goes to the udp_send_channels of that gmond.conf, in the very packets
 that gmetric sends.
 
