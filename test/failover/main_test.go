@@ -154,3 +154,12 @@ func TestTree(t *testing.T) {
 		t.Errorf("got %v, want %d among them and %d last", all, os.Getpid(), os.Getppid())
 	}
 }
+
+// The page tells which kernel it was, not which machine had built it.
+func TestKernel(t *testing.T) {
+	for release, want := range map[string]string{"6.18.44-a-b1": "6.18", "6.18-rc2": "6.18", "6.1.0-18-amd64": "6.1"} {
+		if got := kernel(release); got != want {
+			t.Errorf("%q: got %q, want %q", release, got, want)
+		}
+	}
+}

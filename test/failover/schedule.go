@@ -190,7 +190,15 @@ func machine() string {
 	if err := unix.Uname(&u); err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("Linux %s, %d CPUs, keepalived %s", unix.ByteSliceToString(u.Release[:]), runtime.NumCPU(), keepalivedVersion())
+	return fmt.Sprintf("Linux %s, %d CPUs, keepalived %s", kernel(unix.ByteSliceToString(u.Release[:])), runtime.NumCPU(), keepalivedVersion())
+}
+
+// kernel is the part of a release that says how the kernel behaves: what follows names one build of it.
+func kernel(release string) string {
+	major, rest, _ := strings.Cut(release, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	minor, _, _ = strings.Cut(minor, "-")
+	return major + "." + minor
 }
 
 func keepalivedVersion() string {
