@@ -139,7 +139,7 @@ type Cluster struct {
 
 // Storage bounds what is kept.
 type Storage struct {
-	Retention time.Duration `yaml:"retention" doc:"how long raw samples are kept, at least 24h"`
+	Retention time.Duration `yaml:"retention" doc:"how long raw samples are kept, 24h to 87600h"`
 	Flush     time.Duration `yaml:"flush" doc:"a batch is committed at the latest after this, 100ms to 10s"`
 }
 
