@@ -60,7 +60,7 @@ func (c *Collector) TakeGmetric(json []byte) error {
 }
 
 // sampleOf makes the samples that a receiver makes of metadata and value: the value, and the info sample with title and
-// description. A heartbeat has none worth storing, it only says that a host lives.
+// description. That of a heartbeat says that its host lives, and nothing else.
 func sampleOf(cluster string, now time.Time, datagrams ...[]byte) (*batch.Batch, error) {
 	t, err := gmond.NewTable(gmond.TableOptions{Cluster: cluster, MaxHosts: 1, MaxMetrics: 1})
 	if err != nil {
@@ -81,7 +81,7 @@ func sampleOf(cluster string, now time.Time, datagrams ...[]byte) (*batch.Batch,
 				b.Samples = append(b.Samples, info)
 			}
 		}
-		if res.Outcome == gmond.Joined {
+		if res.Sample.Series != nil {
 			b.Samples = append(b.Samples, res.Sample)
 		}
 	}

@@ -21,12 +21,16 @@ func (t *Table) take(e *entry, name []byte, p *Packet, now int64, res *Result) e
 		}
 		return t.join(e, e.valued, res)
 	}
-	if err := t.keep(e, p, now); err != nil {
-		return err
-	}
-	if e.desc.special == isHeartbeat && p.ID == ValueUint {
+	if e.desc.special == isHeartbeat {
+		if p.ID != ValueUint || p.Number == 0 { // of gmetric, which sends 0 as text and means that the host lives
+			*res = t.alive(*res, now)
+			return nil
+		}
 		e.host.started = int64(p.Number)
 		res.Started = e.host.started
+	}
+	if err := t.keep(e, p, now); err != nil {
+		return err
 	}
 	if e.desc.knowledge != told {
 		if err := t.infer(e, name, p, now, res); err != nil || res.Outcome == Waiting {

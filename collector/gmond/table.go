@@ -35,7 +35,7 @@ const (
 	Waiting Outcome = 2 // a value without metadata, kept until it comes
 	Learned Outcome = 3 // metadata without a value
 	Asked   Outcome = 4 // a request for metadata, which says nothing about its sender's metrics
-	Alive   Outcome = 5 // a sign of life and nothing else
+	Alive   Outcome = 5 // a sign of life and nothing else, of which a sample came out
 )
 
 // String is the word that counters use.
@@ -54,6 +54,9 @@ func (o Outcome) String() string {
 	}
 	return "unknown"
 }
+
+// lifeMetric is 1 at each heartbeat that tells nothing else. No metric that a packet names has this name.
+const lifeMetric = "keepwatch_host_heartbeat"
 
 const (
 	defaultBytes    = 1 << 30
@@ -80,7 +83,8 @@ type Table struct {
 	entries     index
 	descriptors map[string]*Descriptor
 	seed        maphash.Seed
-	bytes       int64 // estimate
+	bytes       int64          // estimate
+	life        *metric.Series // of Alive, which those of hosts are made of
 
 	asked       int   // requests in askedSecond
 	askedSecond int64 // s since the epoch
@@ -108,8 +112,12 @@ func NewTable(opt TableOptions) (*Table, error) {
 	if opt.HostTMax == 0 {
 		opt.HostTMax = defaultHostTMax
 	}
+	life, err := metric.NewSeries(opt.Cluster, opt.Cluster, lifeMetric, []metric.Label{{Name: "source", Value: "gmond"}}, metric.NoUnit, metric.State)
+	if err != nil {
+		return nil, err
+	}
 	return &Table{
-		opt: opt, seed: maphash.MakeSeed(),
+		opt: opt, seed: maphash.MakeSeed(), life: life,
 		hosts: make(map[string]*host), entries: index{slots: make([]slot, minSlots)}, descriptors: make(map[string]*Descriptor),
 	}, nil
 }
@@ -117,11 +125,11 @@ func NewTable(opt TableOptions) (*Table, error) {
 // Result says whom a packet was about and what came of it.
 type Result struct {
 	Outcome Outcome
-	Host    string // its name; of Asked that in the request, which is no sign of life and may be any text or empty
-	Name    string // of the metric, as its sender wrote it but for colons, which gmond changes
-	Address string // of the host: what a spoofed packet says, else the source's; the first of two that dispute it
-	Started int64  // of the host's gmond, epoch seconds, once a heartbeat told; else 0
-	Sample  metric.Sample
+	Host    string        // its name; of Asked that in the request, which is no sign of life and may be any text or empty
+	Name    string        // of the metric, as its sender wrote it but for colons, which gmond changes
+	Address string        // of the host: what a spoofed packet says, else the source's; the first of two that dispute it
+	Started int64         // of the host's gmond, epoch seconds, once a heartbeat told; else 0
+	Sample  metric.Sample // of Joined and Alive
 
 	// Ask is set when the metadata of Name should be asked for now: by a Request that is not spoofed to the source
 	// of the packet and wherever this host sends. It comes at most once a minute for a metric, then rarer, up to ten.
@@ -139,9 +147,10 @@ type Result struct {
 
 // Add takes one packet that came from an address at now, ms since the epoch. A value gives a sample named gmond_NAME
 // with the label source="gmond" (and gmond_name where characters had to be replaced); a string gives gmond_NAME_info
-// with the string as label value and the value 1. A value whose metadata is missing is kept; after a minute its
-// message must do for its type. A packet with a fit host tells that the host lives even when Add returns ErrMetric,
-// ErrValue, ErrTooManyMetrics or ErrTooManyBytes: Result.Host is then set.
+// with the string as label value and the value 1; a heartbeat that does not tell when gmond started gives
+// keepwatch_host_heartbeat. A value whose metadata is missing is kept; after a minute its message must do for its
+// type. A packet with a fit host tells that the host lives even when Add returns ErrMetric, ErrValue, ErrTooManyMetrics
+// or ErrTooManyBytes: Result.Host is then set.
 func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 	if p.ID == Request {
 		return asked(p), nil
@@ -156,7 +165,7 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return h.hear(c, from, now, Alive), nil
+		return t.alive(h.hear(c, from, now, 0), now), nil
 	}
 	name := t.metricOf(p)
 	hash := t.hash(c.name, name)
@@ -183,6 +192,16 @@ func asked(p *Packet) Result {
 		_, host, _ = split(p.Host)
 	}
 	return Result{Outcome: Asked, Host: string(host), Name: string(p.Name)}
+}
+
+// alive makes res that of a packet which says that its host lives and nothing else. Its sample carries that on, as one
+// of a metric carries the life of a host that has metrics.
+func (t *Table) alive(res Result, now int64) Result {
+	if s, err := t.life.OfHost(res.Host); err == nil {
+		res.Sample = metric.Sample{Series: s, Time: now, Value: 1}
+	}
+	res.Outcome = Alive
+	return res
 }
 
 // hear notes a packet about h.

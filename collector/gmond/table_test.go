@@ -228,8 +228,50 @@ func TestRequestsAndHeartbeats(t *testing.T) {
 	if res = add(t, tab, uintValue("a", "heartbeat", 1234), src, 2); res.Started != 1234 {
 		t.Errorf("heartbeat: got %+v", res)
 	}
-	if res = add(t, tab, text133("a", "heartbeat", "0"), src, 3); res.Started != 1234 {
-		t.Errorf("gmetric's heartbeat: got %+v", res)
+}
+
+// A heartbeat that tells no start, as those of gmetric, says that the host lives and neither when its gmond started nor
+// anything of the metric heartbeat.
+func TestHeartbeatsWithoutAStart(t *testing.T) {
+	tab := newTable(t, 10, 10)
+	_, data := payloads(t)
+	ghost := make([]Packet, 2)
+	for i, name := range []string{"128-metadata_full-heartbeat-spoof", "133-value_string-heartbeat-spoof"} {
+		if err := Decode(data[name], &ghost[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lives := func(res Result, host string, at int64) {
+		t.Helper()
+		s := res.Sample
+		if res.Outcome != Alive || s.Series == nil || res.Ask || res.Retyped || res.Conflict != "" {
+			t.Fatalf("got %+v, want a sign of life and nothing else", res)
+		}
+		if got, want := s.Series.String(), `keepwatch_host_heartbeat{cluster="lab",host="`+host+`",source="gmond"}`; got != want || s.Time != at || s.Value != 1 {
+			t.Errorf("got %s %v at %d, want %s 1 at %d", got, s.Value, s.Time, want, at)
+		}
+	}
+	for at := int64(1); at < 200*second; at += 20 * second {
+		add(t, tab, &ghost[0], src, at)
+		res := add(t, tab, &ghost[1], src, at)
+		if lives(res, "ghost1", at); res.Started != 0 {
+			t.Errorf("ghost1 has started at %d", res.Started)
+		}
+	}
+	lives(add(t, tab, text133("a", "heartbeat", "1700000000"), src, 2), "a", 2) // no metadata is waited for
+	lives(add(t, tab, &Packet{ID: Heartbeat, Legacy: true, Spoof: true, Host: []byte("ghost2"), Address: []byte("10.0.0.9")}, src, 3), "ghost2", 3)
+
+	beat := meta("a", "heartbeat", "uint32", Unspecified)
+	add(t, tab, beat, src, 4)
+	for at := int64(5); at < 10; at++ { // the host's own gmond, and somebody's gmetric -H beside it
+		p := uintValue("a", "heartbeat", 1234)
+		if s := add(t, tab, p, src, at).Sample; s.Series == nil || s.Series.Name != "gmond_heartbeat" || s.Value != 1234 {
+			t.Errorf("gmond's heartbeat: got %+v", s)
+		}
+		res := add(t, tab, text133("a", "heartbeat", "0"), src, at)
+		if lives(res, "a", at); res.Started != 1234 {
+			t.Errorf("gmetric's heartbeat: got %+v", res)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package gmond
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -28,6 +29,16 @@ func (t *Table) Addresses(name string) (first, other string) {
 		return "", ""
 	}
 	return h.first.text, h.other.text
+}
+
+// Speaker gives the address that gmond's XML has of a host, and the source of its packets where the host speaks for
+// itself; that is invalid where others speak for it. It reports whether the host is held.
+func (t *Table) Speaker(name string) (address string, from netip.Addr, held bool) {
+	h := t.hosts[name]
+	if h == nil {
+		return "", netip.Addr{}, false
+	}
+	return h.first.text, h.first.addr, true
 }
 
 // Fill tells of one host what gmond's XML tells at now, ms since the epoch, and reports whether it is held. It sets

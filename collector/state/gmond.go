@@ -177,7 +177,7 @@ func (s *State) told(h *host, res *gmond.Result, d *Datagram, at int64) {
 			s.pend(h, x, d.At)
 		}
 	}
-	if res.Outcome == gmond.Joined {
+	if res.Sample.Series != nil {
 		s.pend(h, res.Sample, d.At)
 	}
 }
