@@ -22,14 +22,48 @@ const (
 	maxSendersFile   = 64 << 20 // bytes
 )
 
-// savedSender is a frame.Sender on disk. The random part of the boot is text: not every reader of JSON has 64 bits.
+// savedBoot is a boot on disk, and the highest of its frames. Its random part is text: not every reader of JSON has 64 bits.
+type savedBoot struct {
+	Start  int64  `json:"start"`
+	Random string `json:"random"`
+	Top    uint64 `json:"top"`
+}
+
+// savedSender is a frame.Sender on disk.
 type savedSender struct {
 	Cluster string `json:"cluster"`
 	Host    string `json:"host"`
-	Start   int64  `json:"start"`
-	Random  string `json:"random"`
-	Top     uint64 `json:"top"`
-	Heard   int64  `json:"heard"`
+	savedBoot
+	Heard int64       `json:"heard"`
+	Ended []savedBoot `json:"ended,omitempty"`
+}
+
+func saveBoot(b frame.Boot, top uint64) savedBoot {
+	return savedBoot{b.Start, strconv.FormatUint(b.Random, 16), top}
+}
+
+func (b *savedBoot) boot() (frame.Boot, error) {
+	random, err := strconv.ParseUint(b.Random, 16, 64)
+	return frame.Boot{Start: b.Start, Random: random}, err
+}
+
+func saveSender(s *frame.Sender) savedSender {
+	saved := savedSender{Cluster: s.Cluster, Host: s.Host, savedBoot: saveBoot(s.Boot, s.Top), Heard: s.Heard}
+	for _, e := range s.Ended {
+		saved.Ended = append(saved.Ended, saveBoot(e.Boot, e.Top))
+	}
+	return saved
+}
+
+func (s *savedSender) sender() (frame.Sender, error) {
+	boot, err := s.boot()
+	out := frame.Sender{Cluster: s.Cluster, Host: s.Host, Boot: boot, Top: s.Top, Heard: s.Heard}
+	err = errors.Join(err, metric.CheckHost("cluster", s.Cluster), metric.CheckHost("host", s.Host))
+	for i := range s.Ended {
+		ended, bad := s.Ended[i].boot()
+		out.Ended, err = append(out.Ended, frame.Ended{Boot: ended, Top: s.Ended[i].Top}), errors.Join(err, bad)
+	}
+	return out, err
 }
 
 // loadSenders takes up which frames of each host were opened before this start, so that a record of them cannot be
@@ -56,12 +90,12 @@ func readSenders(file string) ([]frame.Sender, error) {
 		return nil, fmt.Errorf("cannot read file of senders %q: %w", file, err)
 	}
 	out := make([]frame.Sender, 0, len(saved))
-	for _, s := range saved {
-		random, err := strconv.ParseUint(s.Random, 16, 64)
-		if err := errors.Join(err, metric.CheckHost("cluster", s.Cluster), metric.CheckHost("host", s.Host)); err != nil {
+	for i := range saved {
+		s, err := saved[i].sender()
+		if err != nil {
 			return nil, fmt.Errorf("cannot read file of senders %q: %w", file, err)
 		}
-		out = append(out, frame.Sender{Cluster: s.Cluster, Host: s.Host, Boot: frame.Boot{Start: s.Start, Random: random}, Top: s.Top, Heard: s.Heard})
+		out = append(out, s)
 	}
 	return out, nil
 }
@@ -92,8 +126,8 @@ func (c *Collector) writeSendersFile() {
 // writeSenders writes the file aside and puts it in place.
 func writeSenders(file string, senders []frame.Sender) error {
 	saved := make([]savedSender, 0, len(senders))
-	for _, s := range senders {
-		saved = append(saved, savedSender{s.Cluster, s.Host, s.Boot.Start, strconv.FormatUint(s.Boot.Random, 16), s.Top, s.Heard})
+	for i := range senders {
+		saved = append(saved, saveSender(&senders[i]))
 	}
 	text, err := json.Marshal(saved)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func TestStoppedCollectorSaysGoodbye(t *testing.T) {
 	slices.SortFunc(saved, byHost)
 	heard := h1.state.Senders(nil)
 	slices.SortFunc(heard, byHost)
-	if err != nil || !slices.Equal(saved, heard) {
+	if err != nil || !reflect.DeepEqual(saved, heard) {
 		t.Errorf("the file has %+v, %v; heard were %+v", saved, err, heard)
 	}
 }

@@ -14,8 +14,9 @@ const (
 	// highest one is remembered for longer (Opener.Senders).
 	rememberFor = 2 * MaxSkew
 
-	// takeOver is how long a host's boot must be silent before one that claims an earlier start takes its place: that
-	// of a host whose clock was set back between the two. Two hosts with one name would take turns otherwise.
+	// takeOver is how long a host's boot must be silent before one that claims an earlier start, or that was in force
+	// before, takes its place: that of a host whose clock was set back between the two. Two hosts with one name would take
+	// turns otherwise.
 	takeOver = int64(time.Minute / time.Millisecond)
 )
 
@@ -74,8 +75,8 @@ func (o *Opener) SetKeys(ring *Keyring) {
 }
 
 // Open opens one datagram. now is the receiver's clock. A datagram is opened once: the second time, and everything
-// more than a window of 8,000 sequences behind the newest of its boot, is ErrReplay. A boot that started before
-// another known boot of the same host is ErrStale. The sender's clock does not matter.
+// more than a window of 8,000 sequences behind the newest of its boot, is ErrReplay. A boot that started before the one
+// of the same host that is in force, or whose place another took, is ErrStale. The sender's clock does not matter.
 func (o *Opener) Open(datagram []byte, now time.Time) (Frame, error) {
 	h, err := parseHeader(datagram)
 	if err != nil {
@@ -144,7 +145,13 @@ func (o *Opener) sweep(now int64) {
 }
 
 // Sweep forgets boots that have been silent for 20 minutes. Call it every minute or so.
-func (o *Opener) Sweep(now time.Time) { o.sweep(now.UnixMilli()) }
+func (o *Opener) Sweep(now time.Time) {
+	ms := now.UnixMilli()
+	o.sweep(ms)
+	for _, s := range o.senders {
+		s.heard = min(s.heard, ms) // our clock was set back, and silence begins now
+	}
+}
 
 // cached is what opening frames of one boot needs again and again.
 type cached struct {

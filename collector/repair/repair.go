@@ -22,10 +22,6 @@ const (
 	firstWait = int64(100)  // after the first request; each wait is twice the one before
 	longWait  = int64(1000) // at most; all in all a frame is given up after 13 s
 
-	// JoinReach: who hears of a sender first by a frame of at most this number asks for those before it, too. Of a
-	// sender that has been there for longer nothing before the first frame heard is missing.
-	JoinReach = 16
-
 	asksAtOnce = 64 // requests in one Due
 	forget     = int64(2 * 60 * 60 * 1000)
 )
@@ -118,7 +114,7 @@ func (t *Tracker) join(o frame.Origin, peer Peer, now int64) (missing bool) {
 	}
 	b := &boot{id: o.Boot, peer: peer, top: o.Seq, heard: now}
 	t.boots[o.Boot] = b
-	if o.Seq == 1 || o.Seq > JoinReach {
+	if o.Seq == 1 || o.Seq > frame.JoinReach {
 		return false
 	}
 	t.note(b, 1, o.Seq-1, now, true)

@@ -83,7 +83,7 @@ func TestReorderingIsNotAskedFor(t *testing.T) {
 
 func TestWhoJoinsLateDoesNotAskForThePast(t *testing.T) {
 	tr := newTracker()
-	saw(tr, 0, JoinReach+1)
+	saw(tr, 0, frame.JoinReach+1)
 	if tr.Missing() != 0 {
 		t.Errorf("%d missing, want none", tr.Missing())
 	}
