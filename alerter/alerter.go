@@ -179,7 +179,8 @@ func (a *Alerter) clock(ctx context.Context, e *engine, changed <-chan struct{})
 			err = e.reload(ctx)
 		case <-tick.C:
 			_, behind, lagErr := a.opt.Bus.Lag(ctx, name, bus.Samples)
-			err = e.tick(ctx, time.Now().UnixMilli(), lagErr == nil && behind <= maxLag)
+			now := time.Now().UnixMilli()
+			err = errors.Join(e.tick(ctx, now, lagErr == nil && behind <= maxLag), e.dismiss(ctx, now))
 		case <-slow.C:
 			err = e.care(ctx, time.Now().UnixMilli())
 		}

@@ -44,6 +44,9 @@ type page struct {
 	Skews       map[string]int64            `json:"skews,omitempty"`       // what was told last of the clock of a host, ms, by the key of Hosts
 	Aggregators map[string]*aggregatorClock `json:"aggregators,omitempty"` // by address
 
+	// Forgotten are the hosts of which it is not on the bus yet that they are, by cluster, NUL, name as it was kept.
+	Forgotten map[string]farewell `json:"forgotten,omitempty"`
+
 	kept map[string]*keptHost // by cluster, NUL, name under which they are kept
 }
 

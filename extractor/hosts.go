@@ -2,6 +2,7 @@ package extractor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,7 +88,7 @@ func (t *taker) hostsDue(now int64, l *load) {
 	t.tick = at + hostUpEvery
 	t.page.mu.Lock()
 	defer t.page.mu.Unlock()
-	t.forget(at)
+	t.forget(at, l)
 	from := len(l.b.Samples)
 	for _, k := range t.page.kept {
 		t.named(k, at, l)
@@ -105,11 +106,15 @@ func (t *taker) hostsDue(now int64, l *load) {
 	t.skewsDue(at, l)
 }
 
-// forget drops the names that have been silent for host_dmax.
-func (t *taker) forget(at int64) {
+// forget drops the names that have been silent for host_dmax, unless they may have spoken in a hole that was just now.
+func (t *taker) forget(at int64, l *load) {
+	var before map[string]*keptHost
 	spoke := false
 	for key, h := range t.page.Hosts {
-		if at-max(h.Native.Heard, h.Gmond.Heard) > t.hostDmax {
+		if at-max(h.Native.Heard, h.Gmond.Heard) > t.hostDmax && at > t.unbroken+missed*max(h.Native.Interval, h.Gmond.Interval) {
+			if before == nil {
+				before = maps.Clone(t.page.kept)
+			}
 			delete(t.page.Hosts, key)
 			h.leave(t.page)
 			spoke = spoke || h.Own.Heard > 0
@@ -118,6 +123,8 @@ func (t *taker) forget(at int64) {
 	if spoke { // others may have the name now
 		t.regroup(at, nil)
 	}
+	t.page.leaves(before, at)
+	t.farewells(l)
 }
 
 func (p promise) deadline() int64 { return p.Heard + missed*p.Interval }

@@ -45,8 +45,11 @@ func (t *taker) setRules(rules *normalize.Names, l *load) {
 			before[h] = h.kept.name
 		}
 	}
+	kept := t.page.kept
 	t.rules = rules
 	t.regroup(t.heardTo, l)
+	t.page.leaves(kept, t.heardTo)
+	t.farewells(l)
 	changed := 0
 	for h, was := range before {
 		if h.kept == nil || h.kept.name == was {

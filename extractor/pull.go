@@ -37,6 +37,8 @@ type load struct {
 	b        batch.Batch
 	received int64     // everything heard before it is in this load or an earlier one
 	began    time.Time // of the first item; zero while empty
+
+	farewells []metric.Event // of hosts, by the names under which they were kept
 }
 
 // pull is the stream of one cluster. The reader fills loads, the publisher empties them, in order.
@@ -81,7 +83,9 @@ func (p *pull) publish(ctx context.Context) error {
 				return err
 			}
 			p.take.page.published(l.received)
+			p.take.page.parted(l.farewells)
 			l.b.Reset()
+			l.farewells = nil
 			l.began = time.Time{}
 			p.free <- l
 		}

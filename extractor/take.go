@@ -69,6 +69,8 @@ type taker struct {
 
 	conflicts int // of hosts, told so far
 	sent      sent
+
+	parting map[string]farewell // those of the page that are in a load
 }
 
 // gmondLast is the newest sample of a gmond series and which aggregator gave it.
@@ -91,6 +93,7 @@ func newTaker(names *normalize.Normalizer, rules *normalize.Names, p *page, host
 // normalize gives all that a load holds the names of the vocabulary, once, when nothing is added any more.
 func (t *taker) normalize(l *load) {
 	t.names.Batch(&l.b, t.keptAs)
+	l.b.Events = append(l.b.Events, l.farewells...) // of names that were kept, whoever has them now
 	if t.heardTo-t.wrapped < saveEvery.Milliseconds() {
 		return
 	}

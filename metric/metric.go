@@ -263,6 +263,7 @@ const (
 	EventConfigReloaded   EventKind = "config_reloaded"
 	EventHostJoined       EventKind = "host_joined"
 	EventHostLost         EventKind = "host_lost"
+	EventHostForgotten    EventKind = "host_forgotten" // silent for host_dmax, or kept under another name: nothing more is said of it
 	EventHostConflict     EventKind = "host_conflict"
 	EventMetricRetyped    EventKind = "metric_retyped"
 	EventCollectorDropped EventKind = "collector_dropped"

@@ -48,6 +48,6 @@ var weights = map[metric.EventKind]int{
 	metric.EventServerDown: 75, metric.EventTrackChanged: 60, metric.EventVIPReleased: 55, metric.EventAggregatorLost: 50,
 	metric.EventCollectorDropped: 70, metric.EventHostConflict: 65, metric.EventMetricRetyped: 25,
 	metric.EventSourceLost: 52, metric.EventSourceFound: 22, metric.EventClockSkew: 58,
-	metric.EventCheckDown: 72, metric.EventCheckUp: 28,
+	metric.EventHostForgotten: 15, metric.EventCheckDown: 72, metric.EventCheckUp: 28,
 	metric.EventVIPConflictEnded: 35, metric.EventConfigReloaded: 45, metric.EventProxyStarted: 40, metric.EventServerUp: 30, metric.EventHostJoined: 20,
 }

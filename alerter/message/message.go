@@ -34,6 +34,8 @@ const (
 	RuleDisabled Closed = "disabled" // the threshold was switched off
 	RuleChanged  Closed = "changed"  // the threshold was changed and no longer covers the series
 	SilenceFine  Closed = "silence"  // the threshold was changed and no longer minds silence
+
+	HostForgotten Closed = "forgotten" // nothing more will be heard of the host under this name
 )
 
 // Facts is all that a notification tells.

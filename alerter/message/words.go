@@ -57,8 +57,9 @@ var english = words{
 	what: "What", where: "Where", valueName: "Value", threshold: "Threshold", sinceName: "Since", until: "Until", lasted: "Lasted",
 	closed: map[Closed]string{
 		RuleDeleted: "its threshold was deleted", RuleDisabled: "its threshold was switched off",
-		RuleChanged: "its threshold was changed and no longer covers this series",
-		SilenceFine: "its threshold was changed and no longer minds silence",
+		RuleChanged:   "its threshold was changed and no longer covers this series",
+		SilenceFine:   "its threshold was changed and no longer minds silence",
+		HostForgotten: "the host is forgotten; that is no recovery",
 	},
 	closedState: "CLOSED", happened: "What happened around that time", open: "Open in Keepwatch", footer: "Sent by Keepwatch.",
 	test: "TEST", testSubject: "Keepwatch: test message", testText: "This is a test message for %s. Notifications of Keepwatch arrive here.",
@@ -77,6 +78,7 @@ var chinese = words{
 	closed: map[Closed]string{
 		RuleDeleted: "阈值已被删除", RuleDisabled: "阈值已停用",
 		RuleChanged: "阈值已修改，不再涵盖此序列", SilenceFine: "阈值已修改，不再监视数据中断",
+		HostForgotten: "主机已被移除，并非恢复正常",
 	},
 	closedState: "已关闭", happened: "同一时间发生的事件", open: "在 Keepwatch 中打开", footer: "由 Keepwatch 发送。",
 	test: "测试", testSubject: "Keepwatch：测试消息", testText: "这是发给 %s 的测试消息。Keepwatch 的通知会送到这里。",
@@ -89,7 +91,7 @@ var chinese = words{
 		metric.EventVIPConflict: "VIP 冲突", metric.EventVIPConflictEnded: "VIP 冲突结束",
 		metric.EventServerUp: "后端服务器恢复", metric.EventServerDown: "后端服务器故障", metric.EventProxyStarted: "代理启动",
 		metric.EventProxyStopped: "代理停止", metric.EventTrackChanged: "跟踪项变化", metric.EventConfigReloaded: "配置已重新加载",
-		metric.EventHostJoined: "主机加入", metric.EventHostLost: "主机失联", metric.EventAggregatorLost: "汇聚节点失联",
+		metric.EventHostJoined: "主机加入", metric.EventHostLost: "主机失联", metric.EventHostForgotten: "主机已被移除", metric.EventAggregatorLost: "汇聚节点失联",
 		metric.EventHostConflict: "主机名冲突", metric.EventMetricRetyped: "指标类型变化", metric.EventCollectorDropped: "采集器丢弃数据",
 		metric.EventSourceLost: "Ganglia 数据源失联", metric.EventSourceFound: "Ganglia 数据源恢复", metric.EventClockSkew: "时钟偏差",
 		metric.EventCheckDown: "检查失败", metric.EventCheckUp: "检查恢复",

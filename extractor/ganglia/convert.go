@@ -1,6 +1,7 @@
 package ganglia
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -313,7 +314,7 @@ func (c *converter) add(s *metric.Series, at int64, v float64) {
 }
 
 func (c *converter) flush() error {
-	if len(c.out.Samples) == 0 {
+	if len(c.out.Samples)+len(c.out.Events) == 0 {
 		return nil
 	}
 	samplesTotal.Add(len(c.out.Samples))
@@ -322,7 +323,7 @@ func (c *converter) flush() error {
 	return err
 }
 
-// sweep forgets hosts and metrics that were not told for an hour.
+// sweep forgets hosts and metrics that were not told for an hour. Of hosts it tells.
 func (c *converter) sweep() {
 	if c.now-c.swept < sweepEvery {
 		return
@@ -331,6 +332,10 @@ func (c *converter) sweep() {
 	for name, h := range c.hosts {
 		if c.now-h.seen > sweepEvery {
 			delete(c.hosts, name)
+			c.out.Events = append(c.out.Events, metric.Event{
+				ID: fmt.Sprintf("forgotten-%d", c.now*1000), Cluster: c.cluster, Host: name, Time: c.now * 1000, Kind: metric.EventHostForgotten,
+				Text: fmt.Sprintf("%.60s has not told of %.250s for an hour; it is forgotten", c.from, name),
+			})
 			continue
 		}
 		h.made = 0

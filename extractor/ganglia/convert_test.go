@@ -317,3 +317,33 @@ func TestDeadHostOfAnotherClock(t *testing.T) {
 		}
 	}
 }
+
+// A host that its source has not told of for an hour is forgotten, which is told once.
+func TestForgottenHostIsTold(t *testing.T) {
+	c := newConverter("lab")
+	both := one(noon)
+	both.Hosts = append(both.Hosts, tree.Host{Name: "b", Reported: noon.Unix(), TMax: 20})
+	var got []string
+	for minute := range int64(400) {
+		now := noon.Add(time.Duration(minute) * time.Minute)
+		cl := one(now)
+		if minute == 0 {
+			cl = both
+		}
+		err := c.take(cl, "x:8649", now, func(b *batch.Batch) error {
+			for _, e := range b.Events {
+				if err := e.Check(); err != nil || e.Kind != metric.EventHostForgotten {
+					t.Errorf("event %+v: %v", e, err)
+				}
+				got = append(got, fmt.Sprintf("%s/%s %s", e.Cluster, e.Host, e.Text))
+			}
+			return nil
+		}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"lab/b x:8649 has not told of b for an hour; it is forgotten"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

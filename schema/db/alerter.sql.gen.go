@@ -119,6 +119,50 @@ func (q *Queries) AlerterEvents(ctx context.Context, arg AlerterEventsParams) ([
 	return items, nil
 }
 
+const alerterForgotten = `-- name: AlerterForgotten :many
+SELECT a.rule, a.cluster, a.host, a.metric, a.labels, f.time::timestamptz AS forgotten
+FROM alerts a JOIN (SELECT cluster, host, max(time) AS time FROM events WHERE kind = 'host_forgotten' GROUP BY cluster, host) f
+	ON f.cluster = a.cluster AND f.host = a.host
+WHERE a.state <> 'ok' ORDER BY a.id
+`
+
+type AlerterForgottenRow struct {
+	Rule      int32
+	Cluster   string
+	Host      string
+	Metric    string
+	Labels    json.RawMessage
+	Forgotten time.Time
+}
+
+// Open alerts of hosts that were forgotten, and when they were last.
+func (q *Queries) AlerterForgotten(ctx context.Context) ([]AlerterForgottenRow, error) {
+	rows, err := q.db.Query(ctx, alerterForgotten)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AlerterForgottenRow{}
+	for rows.Next() {
+		var i AlerterForgottenRow
+		if err := rows.Scan(
+			&i.Rule,
+			&i.Cluster,
+			&i.Host,
+			&i.Metric,
+			&i.Labels,
+			&i.Forgotten,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const alerterLockContacts = `-- name: AlerterLockContacts :many
 SELECT id, name, email, phone, language, sms_from, enabled, created_at, updated_at FROM contacts WHERE enabled ORDER BY id FOR KEY SHARE
 `

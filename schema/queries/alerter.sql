@@ -80,6 +80,13 @@ WHERE a.state <> 'ok' AND a.acknowledged_at IS NULL AND a.since < now() - make_i
 		AND (c.email <> '' OR c.phone <> '' AND (c.sms_from = 'warning' OR a.state <> 'warning')))
 ORDER BY a.id LIMIT 500 FOR UPDATE OF a SKIP LOCKED;
 
+-- name: AlerterForgotten :many
+-- Open alerts of hosts that were forgotten, and when they were last.
+SELECT a.rule, a.cluster, a.host, a.metric, a.labels, f.time::timestamptz AS forgotten
+FROM alerts a JOIN (SELECT cluster, host, max(time) AS time FROM events WHERE kind = 'host_forgotten' GROUP BY cluster, host) f
+	ON f.cluster = a.cluster AND f.host = a.host
+WHERE a.state <> 'ok' ORDER BY a.id;
+
 -- The outbox.
 
 -- name: OutboxClaim :many

@@ -11,7 +11,7 @@ type Props = { events: Event[]; label: string; empty: ReactNode; withHost?: bool
 
 const known = new Set([
   "vrrp_transition", "vip_taken", "vip_released", "vip_conflict", "vip_conflict_ended", "server_up", "server_down", "proxy_started", "proxy_stopped",
-  "track_changed", "config_reloaded", "host_joined", "host_lost", "aggregator_lost",
+  "track_changed", "config_reloaded", "host_joined", "host_lost", "host_forgotten", "aggregator_lost",
   "host_conflict", "metric_retyped", "collector_dropped", "check_down", "check_up",
   "ganglia_source_lost", "ganglia_source_found", "clock_skew",
 ]);
