@@ -110,6 +110,33 @@ func TestDerivedSamplesAreNoSignOfLife(t *testing.T) {
 	check(t, s.until(1071, 1096), "1080 a 1\n1095 a 0\n")
 }
 
+// What strangers say of a gmond host that speaks for itself is stored, once, and keeps it not alive.
+func TestHearsayOfGmondHostsIsNoSignOfLife(t *testing.T) {
+	s := newStream(t, &page{})
+	s.until(1000, 1034, "a")
+	stored, said := 0, ""
+	for sec := int64(1034); sec < 1109; sec += 15 {
+		for range 2 { // two aggregators, each with a frame of its own
+			s.seq++
+			l := &load{}
+			x := metric.Sample{Series: metric.MustSeries("c", "a", "gmond_told", nil, "", metric.Gauge), Time: sec * 1000, Value: 1}
+			s.take.record(&frame.Record{Received: sec * 1000, Frame: frame.Frame{
+				Origin: frame.Origin{Seq: s.seq}, Interval: 20 * time.Second, Gmond: true, Derived: true, Payload: batch.Append(nil, &batch.Batch{Samples: []metric.Sample{x}}),
+			}}, l)
+			for _, x := range l.b.Samples {
+				if x.Series.Name == "gmond_told" {
+					stored++
+				}
+			}
+		}
+		said += s.until(sec, sec+15)
+	}
+	if stored != 5 {
+		t.Errorf("%d samples are stored, want each of 5 once", stored)
+	}
+	check(t, said, "1035 a 1\n1050 a 1\n1065 a 1\n1080 a 1\n1095 a 0\n")
+}
+
 func TestForgottenAfterHostDmax(t *testing.T) {
 	s := newStream(t, &page{})
 	s.take.hostDmax = 100_000

@@ -50,8 +50,9 @@ type Ask struct {
 
 // pending is a gmond sample that waits to become part of a frame.
 type pending struct {
-	sample metric.Sample
-	next   int32 // of the same host, its place + 1
+	sample  metric.Sample
+	next    int32 // of the same host, its place + 1
+	hearsay bool  // the packet that brought it was no sign of life of its host
 }
 
 // Gmond takes gmond packets, all under one lock. What is wrong with one is counted under its reason; the error is that
@@ -108,7 +109,7 @@ func (s *State) gmond(d *Datagram) (gmond.Outcome, error) {
 	if res.Host == "" {
 		return 0, err
 	}
-	h, full := s.hearGmond(p, &res, d.From.Addr(), at)
+	h, alive, full := s.hearGmond(p, &res, d.From.Addr().Unmap(), at)
 	if full != nil {
 		return 0, full
 	}
@@ -116,34 +117,34 @@ func (s *State) gmond(d *Datagram) (gmond.Outcome, error) {
 		h.dropped++
 		return 0, err
 	}
-	s.told(h, &res, d, at)
+	s.told(h, &res, d, !alive)
 	return res.Outcome, nil
 }
 
-// hearGmond finds the host of a packet, or makes it, and notes that it lives. That is said by a value or a heartbeat,
-// and of a host that speaks for itself by no one else: a stranger's spoofed packet must not keep a dead host alive
-// (gmond lets it, and takes metadata and requests for signs of life too).
-func (s *State) hearGmond(p *gmond.Packet, res *gmond.Result, from netip.Addr, at int64) (*host, error) {
-	h := s.hosts.gmond[res.Host]
+// hearGmond finds the host of a packet, or makes it, and notes whether the packet says that it lives. That says a value
+// or a heartbeat, and of a host that speaks for itself no one else: a stranger's spoofed packet must not keep a dead
+// host alive (gmond lets it, and takes metadata and requests for signs of life too). A host may spoof its own name:
+// with override_hostname it does in every packet.
+func (s *State) hearGmond(p *gmond.Packet, res *gmond.Result, from netip.Addr, at int64) (h *host, alive bool, err error) {
+	h = s.hosts.gmond[res.Host]
 	fresh := h == nil
 	if fresh {
-		var err error
 		if h, err = s.hosts.newGmond(s.opt.Cluster, res.Host); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	value := p.ID != gmond.Metadata
 	if value && !p.Spoof {
-		h.speaks = true
+		h.own = from
 	}
-	if !fresh && (!value || p.Spoof && h.speaks) {
-		return h, nil
+	if stranger := h.own.IsValid() && h.own != from; !fresh && (!value || p.Spoof && stranger) {
+		return h, false, nil
 	}
-	h.address = from.Unmap()
+	h.address = from
 	interval := s.opt.GmondTmax.Milliseconds()
 	now := channel{heard: at, sent: at - at%interval, interval: interval, epoch: res.Started * 1000}
 	s.events = h.hear(s.events, &h.gmond, now, "gmond-")
-	return h, nil
+	return h, true, nil
 }
 
 // newGmond gives the host of a gmond packet, made when it is not there.
@@ -161,7 +162,8 @@ func (hs *hosts) newGmond(cluster, name string) (*host, error) {
 }
 
 // told takes up what came of a packet.
-func (s *State) told(h *host, res *gmond.Result, d *Datagram, at int64) {
+func (s *State) told(h *host, res *gmond.Result, d *Datagram, hearsay bool) {
+	at := d.At.UnixMilli()
 	if res.Ask && len(s.asks) < maxAsks {
 		s.asks = append(s.asks, Ask{Host: res.Host, Name: res.Name, To: d.From})
 	}
@@ -174,17 +176,17 @@ func (s *State) told(h *host, res *gmond.Result, d *Datagram, at int64) {
 	}
 	if res.Descr != nil {
 		if x, err := res.Descr.Info(s.opt.Cluster, res.Host, at); err == nil {
-			s.pend(h, x, d.At)
+			s.pend(h, pending{sample: x, hearsay: hearsay}, d.At)
 		}
 	}
 	if res.Sample.Series != nil {
-		s.pend(h, res.Sample, d.At)
+		s.pend(h, pending{sample: res.Sample, hearsay: hearsay}, d.At)
 	}
 }
 
 // pend puts a sample behind those of the same host.
-func (s *State) pend(h *host, x metric.Sample, at time.Time) {
-	s.pending = append(s.pending, pending{sample: x})
+func (s *State) pend(h *host, x pending, at time.Time) {
+	s.pending = append(s.pending, x)
 	place := int32(len(s.pending))
 	if h.first == 0 {
 		h.first = place
@@ -198,18 +200,25 @@ func (s *State) pend(h *host, x metric.Sample, at time.Time) {
 	}
 }
 
-// flushGmond puts the samples that came in gmond packets into the history, as frames of this collector.
+// flushGmond puts the samples that came in gmond packets into the history, as frames of this collector. Those that are
+// no sign of life go into frames of their own, which say so.
 func (s *State) flushGmond(now time.Time) {
-	for _, h := range s.spoken {
-		for i := h.first; i > 0; i = s.pending[i-1].next {
-			s.own.Samples = append(s.own.Samples, s.pending[i-1].sample)
+	for _, hearsay := range [...]bool{false, true} {
+		for _, h := range s.spoken {
+			for i := h.first; i > 0; i = s.pending[i-1].next {
+				if x := &s.pending[i-1]; x.hearsay == hearsay {
+					s.own.Samples = append(s.own.Samples, x.sample)
+				}
+			}
 		}
+		s.seal(frame.Stamp{Now: now, Interval: s.opt.GmondTmax, Gmond: true, Derived: hearsay})
+	}
+	for _, h := range s.spoken {
 		h.first, h.last = 0, 0
 	}
 	clear(s.spoken)
 	clear(s.pending)
 	s.spoken, s.pending = s.spoken[:0], s.pending[:0]
-	s.seal(frame.Stamp{Now: now, Interval: s.opt.GmondTmax, Gmond: true})
 }
 
 // Asks is the requests for metadata to be sent now, at most once each.

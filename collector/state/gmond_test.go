@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"keepwatch/collector/gmond"
+	"keepwatch/internal/batch"
 	"keepwatch/internal/ganglia"
 )
 
@@ -102,6 +104,55 @@ func TestSpoofedHostLivesByThoseWhoSpeakForIt(t *testing.T) {
 	must(t, w.value(60*time.Second, "10.0.0.9:switch1", "ports", 4))
 	s.Tick(start.Add(100 * time.Second))
 	wantEvents(t, s, fmt.Sprintf("host_joined switch1 gmond-joined-%d", start.Unix()*1000))
+}
+
+// A host that is given override_hostname, its own name say, speaks of itself in spoofed packets from then on.
+func TestHostThatTakesToSpoofingItself(t *testing.T) {
+	s := newState(t, nil)
+	web := newWire(t, s, "10.0.0.1:8649")
+	web.heartbeat(0, "web1", start)
+	for at := 20 * time.Second; at <= 10*time.Minute; at += 20 * time.Second {
+		web.heartbeat(at, "10.0.0.1:web1", start)
+		s.Tick(start.Add(at))
+	}
+	wantEvents(t, s, fmt.Sprintf("host_joined web1 gmond-joined-%d", start.Unix()*1000))
+}
+
+// What strangers say of a host that speaks for itself is kept, in frames that are no sign of its life.
+func TestHearsayIsDerived(t *testing.T) {
+	s := newState(t, nil)
+	web, liar := newWire(t, s, "10.0.0.1:8649"), newWire(t, s, "10.0.0.66:8649")
+	web.heartbeat(0, "web1", start)
+	for _, name := range []string{"own", "told"} {
+		must(t, web.metadata(0, "web1", name, "double"))
+	}
+	must(t, liar.value(time.Second, "10.0.0.1:web1", "told", 1))
+	must(t, web.value(time.Second, "web1", "own", 2))
+	must(t, liar.value(time.Second, "10.0.0.1:web1", "told", 3))
+	must(t, liar.value(time.Second, "10.0.0.9:switch1", "ports", 4))
+	must(t, liar.metadata(2*time.Second, "10.0.0.9:switch1", "ports", "double"))
+	s.Tick(start.Add(2 * time.Second))
+	got := make(map[string]string)
+	for _, f := range frames(t, s) {
+		var b batch.Batch
+		must(t, new(batch.Decoder).Decode(f.Payload, &b))
+		for _, x := range b.Samples {
+			if !f.Gmond || f.Interval != s.opt.GmondTmax {
+				t.Errorf("%v stands in a frame of gmond %v, interval %v", x.Series, f.Gmond, f.Interval)
+			}
+			if x.Series.Name != "gmond_metric_info" {
+				got[x.Series.Host+" "+x.Series.Name] += fmt.Sprintf("%v derived %v;", x.Value, f.Derived)
+			}
+		}
+	}
+	want := map[string]string{
+		"web1 gmond_heartbeat": fmt.Sprintf("%v derived false;", float64(start.Unix())),
+		"web1 gmond_own":       "2 derived false;", "web1 gmond_told": "1 derived true;3 derived true;",
+		"switch1 gmond_ports": "4 derived true;", // by the metadata, long after it may be
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 func TestWhoMaySpeakForOthers(t *testing.T) {

@@ -47,8 +47,8 @@ type host struct {
 	address       netip.Addr // source of the last packet
 	through       string     // sender of the last frame, when it is another host
 	native, gmond channel
-	speaks        bool  // gmond packets came from itself, not only from others who speak for it
-	told          int64 // when another host last said what it makes of it, which is no sign of its life
+	own           netip.Addr // source of its last gmond value that was not spoofed; invalid: others alone speak for it
+	told          int64      // when another host last said what it makes of it, which is no sign of its life
 	lost          bool
 	dropped       uint64 // frames and packets
 	retyped       int64  // ms, when an event last told of a metric that changed

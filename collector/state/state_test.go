@@ -102,8 +102,21 @@ func distinctHosts(samples []metric.Sample) int {
 	return len(m)
 }
 
-// opened opens the whole history without asking whether it is a replay.
+// opened is what the frames of the whole history hold.
 func opened(t testing.TB, s *State) (out []batch.Batch) {
+	t.Helper()
+	for _, f := range frames(t, s) {
+		var b batch.Batch
+		if err := new(batch.Decoder).Decode(f.Payload, &b); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// frames opens the whole history without asking whether it is a replay.
+func frames(t testing.TB, s *State) (out []frame.Frame) {
 	t.Helper()
 	c := s.History().Find(0, start.UnixMilli())
 	es, _, _ := s.History().Read(&c, make([]Entry, 0, 10_000), 0)
@@ -116,11 +129,7 @@ func opened(t testing.TB, s *State) (out []batch.Batch) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var b batch.Batch
-		if err := new(batch.Decoder).Decode(f.Payload, &b); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, b)
+		out = append(out, f)
 	}
 	return out
 }
