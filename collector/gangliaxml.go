@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/errgroup"
 
 	"keepwatch/internal/acl"
 	"keepwatch/internal/conf"
@@ -33,6 +35,7 @@ var xmlHidden = metrics.GetOrCreateCounter(`keepwatch_collector_gmond_xml_hidden
 type gmondSource interface {
 	GmondHosts(dst []string) []string
 	FillGmond(name string, now int64, h *ganglia.Host) bool // now: ms since the epoch
+	GmondSpeaker(name string) (address string, from netip.Addr, held bool)
 }
 
 // xmlServer serves gmond's XML port. It asks for one host at a time and holds no lock while it writes.
@@ -41,6 +44,7 @@ type xmlServer struct {
 	tags    string
 	gzip    bool
 	source  gmondSource
+	peers   *peers // by whose names hosts are shown; nil: by those in their packets
 	server  *tcpserve.Server
 	access  atomic.Pointer[acl.List]
 	log     *slog.Logger
@@ -60,6 +64,9 @@ func newXMLServer(cfg conf.Gmond, cluster string, source gmondSource, log *slog.
 		return nil, err
 	}
 	x.access.Store(readers)
+	if cfg.XML.Names == conf.NamesLookup {
+		x.peers = newPeers(net.DefaultResolver.LookupAddr, log)
+	}
 	x.server = tcpserve.New(tcpserve.Options{
 		Name: "gmond_xml", Listen: cfg.XML.Listen, Access: x.access.Load, Clients: xmlClients, PerAddress: xmlPerAddress, Log: log,
 	})
@@ -85,7 +92,14 @@ func parseReaders(acceptFrom []string) (*acl.List, error) {
 
 // Run serves until ctx ends and returns nil.
 func (x *xmlServer) Run(ctx context.Context) error {
-	return x.server.Run(ctx, func(_ context.Context, c net.Conn) error { return x.answer(c) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return x.server.Run(ctx, func(_ context.Context, c net.Conn) error { return x.answer(c) })
+	})
+	if x.peers != nil {
+		g.Go(func() error { return x.peers.run(ctx, x.speakers) })
+	}
+	return g.Wait()
 }
 
 // answer writes the whole document. Like gmond it does so at once, whatever the client says.
@@ -108,17 +122,17 @@ func (x *xmlServer) write(w io.Writer) error {
 	now := time.Now()
 	names := x.source.GmondHosts(nil)
 	slices.Sort(names) // the same order each time packs better
-	shown := x.shown(names, now.UnixMilli())
+	shown := x.shown(names, now)
 	cluster := x.cluster
 	cluster.LocalTime = now.Unix()
 	b := ganglia.AppendCluster(ganglia.AppendHead(make([]byte, 0, 2*xmlPiece), ganglia.Version, "gmond"), &cluster)
-	var h ganglia.Host
-	for i, name := range names {
-		if !shown[i] || !x.source.FillGmond(name, now.UnixMilli(), &h) {
+	var m merged
+	for _, s := range shown {
+		if !m.fill(x.source, s, now.UnixMilli()) {
 			continue
 		}
-		h.Tags = x.tags
-		b = ganglia.AppendHost(b, &h)
+		m.host.Tags = x.tags
+		b = ganglia.AppendHost(b, &m.host)
 		if len(b) >= xmlPiece {
 			if _, err := w.Write(b); err != nil {
 				return err
@@ -130,9 +144,28 @@ func (x *xmlServer) write(w io.Writer) error {
 	return err
 }
 
-// shown picks one host of each address, the one heard last: gmetad files hosts by address in places, so two of one
+// shownHost is a HOST of the document, which may be several of ours.
+type shownHost struct {
+	name string
+	of   []string
+}
+
+// shown says which hosts the document tells of.
+func (x *xmlServer) shown(names []string, now time.Time) (out []shownHost) {
+	if x.peers != nil {
+		return x.looked(names, now)
+	}
+	for i, one := range x.oneOfEach(names, now.UnixMilli()) {
+		if one {
+			out = append(out, shownHost{names[i], names[i : i+1]})
+		}
+	}
+	return out
+}
+
+// oneOfEach picks one host of each address, the one heard last: gmetad files hosts by address in places, so two of one
 // would take turns. The others are told and counted.
-func (x *xmlServer) shown(names []string, now int64) []bool {
+func (x *xmlServer) oneOfEach(names []string, now int64) []bool {
 	type holder struct {
 		at int
 		tn uint32

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +32,17 @@ func (f fakeGmond) FillGmond(name string, _ int64, h *ganglia.Host) bool {
 		return false
 	}
 	*h = *f[name]
+	h.Metrics = slices.Clone(h.Metrics)
 	return true
+}
+
+// GmondSpeaker has all hosts speak for themselves.
+func (f fakeGmond) GmondSpeaker(name string) (address string, from netip.Addr, held bool) {
+	if f[name] == nil {
+		return "", netip.Addr{}, false
+	}
+	from, _ = netip.ParseAddr(f[name].IP)
+	return f[name].IP, from, true
 }
 
 func xmlOf(t *testing.T, cfg conf.Gmond, source gmondSource, log io.Writer) *xmlServer {

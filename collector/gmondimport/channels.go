@@ -167,10 +167,11 @@ func (t *translator) acceptChannel(a *gmondconf.AcceptChannel) {
 	rules, comment := t.acl(a.At, &a.ACL)
 	listen := address(t.bound(a.Bind, a.Family), t.port(a.At, "tcp_accept_channel", a.Port))
 	ok := t.Set(a.At, "tcp_accept_channel", func(c *conf.Config) {
-		c.Collector.Gmond.XML = conf.GmondXML{Listen: listen, AcceptFrom: rules, Gzip: a.Gzip}
+		c.Collector.Gmond.XML = conf.GmondXML{Listen: listen, AcceptFrom: rules, Gzip: a.Gzip, Names: conf.NamesLookup}
 	})
 	if ok {
 		t.Comment("collector.gmond.xml", comment)
+		t.note(a.At, report.Remark, "names: lookup is written: as in gmond a host has the name that a reverse lookup of its address gives here, so gmetad finds its RRDs; look names up on every aggregator alike")
 	}
 	if at, ok := a.Set["timeout"]; ok {
 		t.note(at, report.Missing, "timeout: a reader that does not read is let go by the collector's own deadline, and holds up nobody")

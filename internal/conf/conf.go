@@ -245,7 +245,7 @@ func Default() Config {
 			Gmond: Gmond{
 				Receive:  []GmondReceive{{Group: "239.2.11.71:8649", AcceptFrom: []string{"local"}, Buffer: 8 << 20}},
 				Metadata: time.Minute, HostTmax: 20 * time.Second,
-				XML: GmondXML{Listen: "127.0.0.1:8649", AcceptFrom: []string{"local"}},
+				XML: GmondXML{Listen: "127.0.0.1:8649", AcceptFrom: []string{"local"}, Names: NamesSent},
 			},
 			Serve:    Serve{Listen: "127.0.0.1:8660"},
 			MaxHosts: 20_000, MaxSeries: 20_000, MaxBytes: 512 << 20,

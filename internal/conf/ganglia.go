@@ -44,7 +44,14 @@ type GmondXML struct {
 	Listen     string   `yaml:"listen" doc:"tcp address of gmond's XML; empty: none. Where another program has it, this is told and tried again each minute"`
 	AcceptFrom []string `yaml:"accept_from" doc:"networks that may read it, as of receive"`
 	Gzip       bool     `yaml:"gzip" doc:"the XML is sent gzipped"`
+	Names      string   `yaml:"names" doc:"sent: each host under the name in its packets; lookup: as in gmond, under the name that the address has from which they come"`
 }
+
+// Values of GmondXML.Names.
+const (
+	NamesSent   = "sent"
+	NamesLookup = "lookup"
+)
 
 // GmondGroup is gmond's collection_group: metrics that are collected and sent together.
 type GmondGroup struct {

@@ -38,6 +38,7 @@ func (k *checker) gmond(g *Gmond) {
 		k.listen("collector.gmond.xml.listen", g.XML.Listen)
 	}
 	k.accessList("collector.gmond.xml.accept_from", g.XML.AcceptFrom)
+	k.oneOf("collector.gmond.xml.names", g.XML.Names, NamesSent, NamesLookup)
 	for _, f := range [][2]string{
 		{"owner", g.Owner}, {"latlong", g.LatLong}, {"url", g.URL}, {"location", g.Location}, {"tags", g.Tags},
 	} {
