@@ -25,7 +25,7 @@ const (
 
 	stale      = 2 * 3600 // s: a value that is older when it is first seen is none of ours
 	clockSlack = 2        // s that clocks may differ: TN and LOCALTIME are whole seconds
-	startSlack = 60       // s by which a gmond may have started in its aggregator's future
+	startSlack = 60       // s by which a gmond may have started before its host's boot, or in its aggregator's future
 	rounding   = 2        // s by which the time of one value differs from poll to poll: three terms of it are cut to seconds
 
 	// elsewhere is the same when another clock tells it: either may be clockSlack off without being corrected.
@@ -208,16 +208,29 @@ func (c *converter) host(h *tree.Host, clock int64) error {
 }
 
 // attributes are the metrics that gmond tells as attributes of a host: heartbeat, whose value is when its gmond
-// started, and location. A heartbeat sent as text shows as a number that is no time.
+// started, and location.
 func attributes(h *tree.Host, clock int64) (out []tree.Metric) {
-	const earliest = 1_000_000_000
-	if h.Started >= earliest && h.Started <= clock+startSlack {
+	if isStart(h, clock) {
 		out = append(out, tree.Metric{Name: "heartbeat", Value: strconv.FormatInt(h.Started, 10), Type: "uint32", Slope: "unspecified", TN: h.TN})
 	}
 	if h.Location != "" && h.Location != "unspecified" {
 		out = append(out, tree.Metric{Name: "location", Value: h.Location, Type: "string", Slope: "zero", TN: h.TN})
 	}
 	return out
+}
+
+// isStart says whether what stands as the start of a host's gmond is that. Of a heartbeat sent as text, as gmetric -H
+// does, gmond shows bits of a pointer, which may look like a time: so it counts between the host's boot and now, and only
+// where a gmond tells of the boot.
+func isStart(h *tree.Host, clock int64) bool {
+	const earliest = 1_000_000_000
+	for i := range h.Metrics {
+		if m := &h.Metrics[i]; m.Name == "boottime" {
+			boot, ok := tree.Number(m.Value)
+			return ok && float64(h.Started) >= max(boot-startSlack, earliest) && h.Started <= clock+startSlack
+		}
+	}
+	return false
 }
 
 // metric adds the sample of a metric if its value is new.

@@ -87,11 +87,12 @@ func TestSamplesOfMetrics(t *testing.T) {
 	cl := one(noon,
 		m("mem", "12.5", "float", "both"), m("os name", "Linux", "string", "zero"), m("hits", "7", "uint32", "positive"), m("empty", "", "float", "both"),
 		m("nan", "nan", "float", "both"), m("words", "ok", "uint8", "both"), m("odd", "5", "thing", "both"), m("oddword", "up", "thing", "both"),
-		tree.Metric{Name: "ancient", Value: "1", Type: "float", TN: 8000}, m("", "1", "float", "both"),
+		m("boottime", "1794000000", "uint32", "zero"), tree.Metric{Name: "ancient", Value: "1", Type: "float", TN: 8000}, m("", "1", "float", "both"),
 	)
 	cl.Hosts[0].Started, cl.Hosts[0].Location = noon.Unix()-100, "1,2,3"
 	want := []string{
 		fmt.Sprintf(`gmond_heartbeat{source="gmond"} -3 %v`, float64(noon.Unix()-100)),
+		`gmond_boottime{source="gmond"} 0 1.794e+09`,
 		`gmond_hits{source="gmond"} 0 7`,
 		`gmond_location_info{source="gmond",value="1,2,3"} -3 1`,
 		`gmond_mem{source="gmond"} 0 12.5`,
@@ -205,8 +206,47 @@ func TestSamplesOfTheCapture(t *testing.T) {
 	if s := got["node3 gmond_metric_infogmond_load_one"]; s.Series == nil || s.Series.Label("title") != "One Minute Load Average" || s.Series.Label("group") != "load" {
 		t.Errorf("metadata of load_one: %+v", s)
 	}
-	if s := got["ghost1 gmond_heartbeat"]; s.Series != nil && s.Value != 1533125184 {
-		t.Errorf("heartbeat of ghost1: %+v", s)
+	if s := got["node3 gmond_heartbeat"]; s.Series == nil || s.Value != 1795210477 {
+		t.Errorf("heartbeat of node3: %+v", s)
+	}
+	if s := got["ghost1 gmond_heartbeat"]; s.Series != nil { // GMOND_STARTED is 1533125184, of gmetric -H
+		t.Errorf("ghost1, which has no gmond, tells when it started: %+v", s)
+	}
+}
+
+// GMOND_STARTED is a start time where the host's gmond told when the host booted, and it is not before that.
+func TestOnlyRealStartTimes(t *testing.T) {
+	boot := func(value string) []tree.Metric {
+		return []tree.Metric{{Name: "boottime", Value: value, Type: "uint32", Slope: "zero"}}
+	}
+	hour := noon.Unix() - 3600
+	booted := boot(strconv.FormatInt(hour, 10))
+	for _, c := range []struct {
+		name    string
+		started int64
+		metrics []tree.Metric
+		want    bool
+	}{
+		{"after the host", hour + 10, booted, true},
+		{"with the host, by clocks that round", hour - 1, booted, true},
+		{"in this moment", noon.Unix() + 1, booted, true},
+		{"before the host: bits of a pointer", 1533125184, booted, false},
+		{"in the future: bits of a pointer", noon.Unix() + 3600, booted, false},
+		{"never told", 0, boot("0"), false},
+		{"a pointer, and no gmond", hour + 10, nil, false},
+		{"a pointer, and text for a boot time", hour + 10, boot("long ago"), false},
+	} {
+		cl := one(noon, c.metrics...)
+		cl.Hosts[0].Started = c.started
+		got := ""
+		for _, s := range samples(t, newConverter("lab"), "a:8649", cl, noon) {
+			if s.Series.Name == "gmond_heartbeat" {
+				got = fmt.Sprint(int64(s.Value))
+			}
+		}
+		if want := strconv.FormatInt(c.started, 10); c.want && got != want || !c.want && got != "" {
+			t.Errorf("%s, %d: got %q", c.name, c.started, got)
+		}
 	}
 }
 
