@@ -28,27 +28,29 @@ var (
 )
 
 // runProbes runs the probes of the set in force, and of the next one after a Reload, until ctx ends.
-func (c *Collector) runProbes(ctx context.Context) error {
-	for ctx.Err() == nil {
+func (c *Collector) runProbes(ctx context.Context) (err error) {
+	ended := &probeSet{}
+	for ctx.Err() == nil && err == nil {
 		c.mu.Lock()
 		set, changed := c.set, c.changed
 		c.mu.Unlock()
-		if err := c.runSet(ctx, set, changed); err != nil {
-			return err
-		}
+		c.leave(ended, set)
+		err = c.runSet(ctx, set, changed)
+		ended = set
 	}
-	return nil
+	c.leave(ended, &probeSet{})
+	return err
 }
 
 func (c *Collector) runSet(ctx context.Context, set *probeSet, changed <-chan struct{}) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
 		case <-changed:
-			cancel()
+			cancel(errReloaded)
 		}
 		return nil
 	})

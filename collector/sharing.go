@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"keepwatch/collector/frame"
 	"keepwatch/collector/share"
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
@@ -18,13 +16,6 @@ import (
 	"keepwatch/probes"
 	"keepwatch/probes/snmp"
 	"keepwatch/probes/tcp"
-)
-
-// How often a member says that it is there, a third of its shortest interval, lies between these.
-const (
-	minBeat = 500 * time.Millisecond
-	maxBeat = 5 * time.Second
-	maxStep = time.Second // between two looks at who else is there
 )
 
 // sharedCheck is a probe that runs while this collector is one of those that run it.
@@ -36,8 +27,9 @@ type sharedCheck struct {
 	member  *metric.Series
 	running atomic.Bool
 
-	stop  context.CancelFunc // of the loop that runs the check; runShared alone uses it, and ended
-	ended chan struct{}      // closed when the last run is over
+	stop   context.CancelFunc // of the loop that runs the check; runShared alone uses it, and ended
+	ended  chan struct{}      // closed when the last run is over
+	stands bool               // what was seen last has not been taken back; it belongs to the loop while that runs
 }
 
 // CheckStatus is a shared check as this collector sees it.
@@ -52,9 +44,13 @@ type CheckStatus struct {
 }
 
 // outsider is a probe that sees its target from outside, as one of several vantage points: what it says is no sign of
-// life of the target's host, and is taken back when it looks no more.
+// life of the target's host.
 type outsider interface {
+	// Leave takes back what was seen last: this collector looks no more.
 	Leave(now time.Time, out *batch.Batch)
+	// Follow goes on where before ended, the probe of the same check until a reload. It reports whether what before saw
+	// last stands until this one looks: not when it is of other series.
+	Follow(before probes.Probe) bool
 }
 
 // addShared makes the checks that a configuration shares.
@@ -96,121 +92,6 @@ func (set *probeSet) share(opt Options, p probes.Probe, interval time.Duration, 
 	}
 	set.shared = append(set.shared, s)
 	return nil
-}
-
-// rhythm is how often a member of these checks says that it is there, and how often it looks at who else is.
-func rhythm(shared []*sharedCheck) (beat, step time.Duration) {
-	shortest := shared[0].interval
-	for _, s := range shared {
-		shortest = min(shortest, s.interval)
-	}
-	beat = min(max(shortest/3, minBeat), maxBeat)
-	return beat, min(beat/2, maxStep)
-}
-
-// runShared runs the shared checks that are this collector's by what it hears of the others, until ctx ends. After the
-// start it listens for a beat first, so that it does not run what others do. It says when it leaves: others take over
-// at once.
-func (c *Collector) runShared(ctx context.Context, set *probeSet) error {
-	if len(set.shared) == 0 {
-		return nil
-	}
-	var runs sync.WaitGroup
-	defer runs.Wait()
-	beat, step := rhythm(set.shared)
-	ticker := time.NewTicker(step)
-	defer ticker.Stop()
-	var told time.Time
-	for {
-		if now := time.Now(); now.Sub(c.started) >= beat+step {
-			if now.Sub(told) > beat-step/2 {
-				c.announce(set.shared, 1)
-				told = now
-			}
-			for _, s := range set.shared {
-				c.assign(ctx, &runs, s, now)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			c.leave(set)
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// assign starts a check that has become this collector's, at once, and stops one that is not any more.
-func (c *Collector) assign(ctx context.Context, runs *sync.WaitGroup, s *sharedCheck, now time.Time) {
-	mine := c.state.Runs(&s.check, now)
-	switch {
-	case mine && s.stop == nil:
-		if s.ended != nil {
-			select {
-			case <-s.ended:
-			default:
-				return // its last run here still ends
-			}
-		}
-		ctx, s.stop = context.WithCancel(ctx)
-		s.ended = make(chan struct{})
-		s.wake()
-		s.running.Store(true)
-		runs.Go(func() { c.runCheck(ctx, s) })
-	case !mine && s.stop != nil:
-		s.stop()
-		s.stop = nil
-	}
-}
-
-func (c *Collector) runCheck(ctx context.Context, s *sharedCheck) {
-	defer close(s.ended)
-	defer s.running.Store(false)
-	_ = c.schedule(ctx, s.scheduled) // ends with ctx alone
-	if o, ok := s.probe.(outsider); ok {
-		var b batch.Batch
-		o.Leave(time.Now(), &b)
-		c.observe(&b, s.interval)
-	}
-}
-
-// leave ends the checks of a set. Those that the set now in force has too go on being this collector's.
-func (c *Collector) leave(set *probeSet) {
-	c.mu.Lock()
-	next := c.set
-	c.mu.Unlock()
-	var gone []*sharedCheck
-	for _, s := range set.shared {
-		if s.stop != nil {
-			s.stop()
-		}
-		if next == set || !slices.ContainsFunc(next.shared, func(n *sharedCheck) bool { return n.check.Kind == s.check.Kind && n.check.Name == s.check.Name }) {
-			gone = append(gone, s)
-		}
-	}
-	if len(gone) > 0 {
-		c.announce(gone, 0)
-		c.announce(gone, 0) // once more: a datagram may be lost
-	}
-}
-
-// announce says that this collector stands ready for checks, or that it does no more.
-func (c *Collector) announce(checks []*sharedCheck, value float64) {
-	var b batch.Batch
-	ms := time.Now().UnixMilli()
-	for _, s := range checks {
-		b.Samples = append(b.Samples, metric.Sample{Series: s.member, Time: ms, Value: value})
-	}
-	c.publish(&b, maxBeat, false)
-}
-
-// observe publishes the samples of a probe that sees its target from outside, and takes them from b.
-func (c *Collector) observe(b *batch.Batch, interval time.Duration) {
-	c.sendMu.Lock()
-	defer c.sendMu.Unlock()
-	c.seal(&batch.Batch{Samples: b.Samples}, frame.Stamp{Now: time.Now(), Interval: interval, Derived: true})
-	clear(b.Samples)
-	b.Samples = b.Samples[:0]
 }
 
 // sharedStatus is the shared checks by name.

@@ -16,6 +16,7 @@ import (
 	"keepwatch/collector/state"
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
+	"keepwatch/probes"
 )
 
 // cluster is collectors that share checks, on a clock that jumps. What one publishes the others hear, without a
@@ -31,6 +32,7 @@ type cluster struct {
 	members map[string]*simulated
 	apart   map[string]bool // members that neither hear nor are heard
 	runs    []ran
+	left    []ran // words taken back
 }
 
 type simulated struct {
@@ -39,6 +41,15 @@ type simulated struct {
 	ended  sync.WaitGroup
 	cursor state.Cursor
 }
+
+// fakeOutsider is a probe that follows any other of its name.
+type fakeOutsider struct {
+	fake
+	left func()
+}
+
+func (f *fakeOutsider) Leave(time.Time, *batch.Batch) { f.left() }
+func (f *fakeOutsider) Follow(probes.Probe) bool      { return true }
 
 type ran struct {
 	at            time.Time
@@ -119,17 +130,43 @@ func (cl *cluster) set(c *Collector) *probeSet {
 	set := &probeSet{pulse: time.Minute}
 	for i := range cl.checks {
 		name := fmt.Sprintf("tcp/check%d", i+1)
-		p := &fake{name: name, interval: cl.interval, collect: func(context.Context, time.Time, *batch.Batch) error {
+		note := func(to *[]ran) {
 			cl.mu.Lock()
 			defer cl.mu.Unlock()
-			cl.runs = append(cl.runs, ran{time.Now(), name, c.opt.Host})
-			return nil
-		}}
+			*to = append(*to, ran{time.Now(), name, c.opt.Host})
+		}
+		collect := func(context.Context, time.Time, *batch.Batch) error { note(&cl.runs); return nil }
+		p := &fakeOutsider{fake{name: name, interval: cl.interval, collect: collect}, func() { note(&cl.left) }}
 		if err := set.share(c.opt, p, cl.interval, &sharedCheck{check: share.Check{Vantage: cl.vantage}}); err != nil {
 			cl.t.Fatal(err)
 		}
 	}
 	return set
+}
+
+// reload puts another set in force at a member.
+func (cl *cluster) reload(name string, change func(*probeSet)) {
+	c := cl.members[name].c
+	next := cl.set(c)
+	change(next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set = next
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// takenBack is the checks of which a member has taken its word back since then, by name.
+func (cl *cluster) takenBack(member string, since time.Time) (checks []string) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	for _, r := range cl.left {
+		if r.member == member && !r.at.Before(since) {
+			checks = append(checks, r.check)
+		}
+	}
+	slices.Sort(checks)
+	return checks
 }
 
 // die ends a member without a word to the others; leave ends it as a stopped service ends.

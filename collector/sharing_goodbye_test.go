@@ -53,7 +53,7 @@ func TestStoppedCollectorSaysGoodbye(t *testing.T) {
 	cfg := quiet(t)
 	for i := range 8 {
 		cfg.Checks.TCP = append(cfg.Checks.TCP, conf.TCPCheck{
-			Name: fmt.Sprintf("web%d", i+1), Host: "vip", Target: "10.77.0.2:9", Interval: time.Minute, Timeout: 10 * time.Second, Vantage: 1, Quorum: 1,
+			Name: fmt.Sprintf("web%d", i+1), Host: "vip", Target: "127.0.0.1:1", Interval: time.Minute, Timeout: 10 * time.Second, Vantage: 1, Quorum: 1,
 		})
 	}
 	h1, stop := start(t, nodes[0], "h1", cfg)

@@ -99,7 +99,7 @@ func flat(by map[string][]string) map[string]string {
 	return out
 }
 
-// A reload that keeps a check does not give it away.
+// A reload that keeps a check neither gives it away nor takes back what was said of it.
 func TestReloadKeepsChecks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		cl := newCluster(t, 10*time.Second, 8, 1)
@@ -107,15 +107,16 @@ func TestReloadKeepsChecks(t *testing.T) {
 		cl.join("h2")
 		cl.runners(30 * time.Second)
 		before := cl.settled("before", 1)
-		c := cl.members["h1"].c
-		next := cl.set(c)
-		c.mu.Lock()
-		gone := next.shared[0].name
-		next.shared = next.shared[1:]
-		c.set = next
-		close(c.changed)
-		c.changed = make(chan struct{})
-		c.mu.Unlock()
+		var gone string
+		for check, of := range before {
+			if of[0] == "h1" {
+				gone = check
+			}
+		}
+		reloaded := time.Now()
+		cl.reload("h1", func(next *probeSet) {
+			next.shared = slices.DeleteFunc(next.shared, func(s *sharedCheck) bool { return s.name == gone })
+		})
 		after := cl.settled("after", 1)
 		for check, of := range before {
 			if want := of[0]; check != gone && after[check][0] != want {
@@ -124,6 +125,57 @@ func TestReloadKeepsChecks(t *testing.T) {
 		}
 		if got := after[gone]; !slices.Equal(got, []string{"h2"}) {
 			t.Errorf("%s, which h1 lists no more, is run by %q", gone, got)
+		}
+		if got := cl.takenBack("h1", reloaded); !slices.Equal(got, []string{gone}) {
+			t.Errorf("h1 took its word on %q back, want %s", got, gone)
+		}
+		stopped := time.Now()
+		cl.leave("h1")
+		var want []string
+		for check, of := range after {
+			if of[0] == "h1" {
+				want = append(want, check)
+			}
+		}
+		slices.Sort(want)
+		if got := cl.takenBack("h1", stopped); !slices.Equal(got, want) {
+			t.Errorf("at its end h1 took its word on %q back, want %q", got, want)
+		}
+	})
+}
+
+// What was said of a check that a reload keeps, but gives to others, is taken back; so is that of checks whose next set
+// never came to run.
+func TestReloadGivesChecksAway(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		cl := newCluster(t, 10*time.Second, 8, 2)
+		cl.join("h1")
+		cl.join("h2")
+		cl.runners(30 * time.Second)
+		cl.settled("before", 2)
+		reloaded := time.Now()
+		cl.reload("h1", func(next *probeSet) {
+			for _, s := range next.shared {
+				s.check.Vantage = 1
+			}
+		})
+		after := cl.runners(20 * time.Second)
+		var want []string
+		for check, of := range after {
+			if !slices.Contains(of, "h1") {
+				want = append(want, check)
+			}
+		}
+		slices.Sort(want)
+		if got := cl.takenBack("h1", reloaded); !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("h1 took its word on %q back, want %q", got, want)
+		}
+
+		stopped := time.Now()
+		cl.reload("h2", func(next *probeSet) { next.shared = next.shared[:4] })
+		cl.leave("h2")
+		if got := cl.takenBack("h2", stopped); len(got) != 8 {
+			t.Errorf("at its end, amid a reload, h2 took its word on %q back, want all", got)
 		}
 	})
 }

@@ -22,14 +22,16 @@ import (
 type watcher struct {
 	mu     sync.Mutex
 	ran    map[string]map[string]int // runs by check and host that ran it
+	looked map[string]int64          // ms: the last run of a host, of whatever check
 	up     map[string][]float64      // what was said of a check since clear
 	left   map[string][]string       // hosts that took their word on a check back
 	events []string
+	told   map[string]bool // IDs of events: each goes out more than once
 }
 
 func watchChecks(t *testing.T, c *Collector) *watcher {
 	t.Helper()
-	w := &watcher{}
+	w := &watcher{looked: make(map[string]int64), told: make(map[string]bool)}
 	w.clear()
 	ring, err := LoadKeys(c.opt.Config.Keys, "")
 	if err != nil {
@@ -82,6 +84,7 @@ func (w *watcher) take(b *batch.Batch, f *frame.Frame) {
 		switch {
 		case s.Series.Name == share.View && s.Series.Label("vantage") == f.Host:
 			note("tcp/" + s.Series.Label("check"))
+			w.looked[f.Host] = s.Time
 		case s.Series.Name == share.Interval && s.Value == 0:
 			name := "tcp/" + s.Series.Label("check")
 			w.left[name] = append(w.left[name], s.Series.Label("vantage"))
@@ -93,7 +96,8 @@ func (w *watcher) take(b *batch.Batch, f *frame.Frame) {
 		}
 	}
 	for _, e := range b.Events {
-		if e.Kind == metric.EventCheckDown {
+		if e.Kind == metric.EventCheckDown && !w.told[e.ID] {
+			w.told[e.ID] = true
 			w.events = append(w.events, e.Host+": "+e.Text)
 		}
 	}

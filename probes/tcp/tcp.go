@@ -18,6 +18,7 @@ import (
 	"keepwatch/internal/batch"
 	"keepwatch/internal/conf"
 	"keepwatch/metric"
+	"keepwatch/probes"
 )
 
 // Metrics of the checked host, with labels check, target and vantage.
@@ -116,6 +117,17 @@ func (p *Probe) Collect(ctx context.Context, now time.Time, out *batch.Batch) er
 func (p *Probe) Leave(now time.Time, out *batch.Batch) {
 	p.down = false
 	out.Samples = append(out.Samples, metric.Sample{Series: p.every, Time: now.UnixMilli(), Value: 0})
+}
+
+// Follow goes on where before ended, the probe of the same check until a reload, so that a view that has not changed is
+// no event. It reports whether both are of the same series: what before saw last then stands until this one looks.
+func (p *Probe) Follow(before probes.Probe) bool {
+	b, ok := before.(*Probe)
+	if !ok || b.up.Key() != p.up.Key() {
+		return false
+	}
+	p.down = b.down
+	return true
 }
 
 // connect makes a connection and ends it, and gives the time until it stood, the look-up of the name included.

@@ -125,6 +125,33 @@ func TestChangesOfViewAreEvents(t *testing.T) {
 	}
 }
 
+// What the same check saw before a reload is known to the probe that follows: nothing that has not changed is told again.
+func TestFollow(t *testing.T) {
+	before := newProbe(t, func(*conf.TCPCheck) {})
+	if _, events := look(t, before); len(events) != 1 {
+		t.Fatalf("got events %q", events)
+	}
+	after := newProbe(t, func(c *conf.TCPCheck) { c.Interval, c.Quorum = time.Minute, 1 })
+	if !after.Follow(before) {
+		t.Error("another interval and quorum: does not follow")
+	}
+	if _, events := look(t, after); len(events) != 0 {
+		t.Errorf("told again: %q", events)
+	}
+	for what, change := range map[string]func(*conf.TCPCheck){
+		"another target": func(c *conf.TCPCheck) { c.Target = "127.0.0.1:2" },
+		"another host":   func(c *conf.TCPCheck) { c.Host = "vip2" },
+	} {
+		other := newProbe(t, change)
+		if other.Follow(before) {
+			t.Errorf("%s: follows", what)
+		}
+		if _, events := look(t, other); len(events) != 1 {
+			t.Errorf("%s: got events %q", what, events)
+		}
+	}
+}
+
 // deafPort is one at which connections wait for ever: its queue is full.
 func deafPort(t *testing.T) string {
 	t.Helper()
