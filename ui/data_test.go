@@ -312,6 +312,9 @@ func (s *server) fill() {
 	s.sample("default", "web1", "node_uname_info", `{"sysname": "Linux", "release": "6.1.0", "machine": "x86_64"}`, 1, 3)
 	s.sample("default", "web1", "node_boot_time_seconds", `{}`, 1.7e9, 3)
 	s.sample("default", "web2", "node_load1", `{"source": "gmond"}`, 3, 20)
+	s.sample("default", "web2", "node_cpu_usage_ratio", `{"mode": "not_idle", "source": "gmond"}`, 0.5, 20)
+	s.sample("default", "web2", "node_cpu_usage_ratio", `{"mode": "iowait", "source": "gmond"}`, 0.75, 20)
+	s.sample("default", "web1", "node_cpu_usage_ratio", `{"mode": "not_idle", "source": "gmond"}`, 0.5, 3)
 	s.hostUp("web3", 0)
 	s.sample("default", "web3", "node_load1", `{}`, 3, 30)
 	s.sample("default", "web4", "node_load1", `{}`, 3, 7000)
@@ -334,7 +337,7 @@ func TestHosts(t *testing.T) {
 	if !web1.Up || *web1.CPU != 0.25 || *web1.Load != 1.5 || *web1.Disk != 0.9 || web1.Problems.Critical != 1 || fmt.Sprint(web1.Sources) != "[gmond keepwatch]" {
 		t.Errorf("web1: %+v", web1)
 	}
-	if !web2.Up || *web2.Load != 3 || web2.CPU != nil || web2.Problems.Warning != 1 || fmt.Sprint(web2.Sources) != "[gmond]" {
+	if !web2.Up || *web2.Load != 3 || *web2.CPU != 0.5 || web2.Problems.Warning != 1 || fmt.Sprint(web2.Sources) != "[gmond]" {
 		t.Errorf("web2: %+v", web2)
 	}
 	if web3.Up || web3.Problems.Critical != 0 {
@@ -382,6 +385,10 @@ func TestHost(t *testing.T) {
 	}
 	if len(d.Interfaces) != 1 || !d.Interfaces[0].Up || *d.Interfaces[0].Speed != 125e6 {
 		t.Errorf("interfaces %+v", d.Interfaces)
+	}
+	c.want(200, "GET", "/api/v1/hosts/default/web2", nil, &d)
+	if *d.Host.CPU != 0.5 {
+		t.Errorf("host of gmond: %+v", d.Host)
 	}
 	c.refused(404, "GET", "/api/v1/hosts/default/nobody", nil)
 	s.sample("a/b", "x y/ü", "node_load1", `{}`, 1, 2)

@@ -655,7 +655,8 @@ const uIHostGauges = `-- name: UIHostGauges :many
 SELECT cluster, host, metric, coalesce(labels->>'source', '')::text AS source, max(value)::float8 AS value,
 	min(extract(epoch FROM now() - time))::float8 AS age
 FROM latest
-WHERE metric = ANY($1::text[]) AND (metric <> 'node_cpu_usage_ratio' OR labels->>'mode' = 'busy')
+WHERE metric = ANY($1::text[])
+	AND (metric <> 'node_cpu_usage_ratio' OR labels->>'mode' = CASE labels->>'source' WHEN 'gmond' THEN 'not_idle' ELSE 'busy' END)
 GROUP BY 1, 2, 3, 4
 `
 

@@ -95,7 +95,7 @@ func gaugesOf(series []db.UILatestOfHostRow) []db.UIHostGaugesRow {
 	at := make(map[key]int)
 	for _, s := range series {
 		labels := labelsOf(s.Labels)
-		if !slices.Contains(hostMetrics, s.Metric) || s.Metric == "node_cpu_usage_ratio" && labels["mode"] != "busy" {
+		if !slices.Contains(hostMetrics, s.Metric) || s.Metric == "node_cpu_usage_ratio" && labels["mode"] != busyMode(labels["source"]) {
 			continue
 		}
 		k := key{s.Metric, labels["source"]}
@@ -108,6 +108,14 @@ func gaugesOf(series []db.UILatestOfHostRow) []db.UIHostGaugesRow {
 		out[i].Value, out[i].Age = max(out[i].Value, s.Value), min(out[i].Age, s.Age)
 	}
 	return out
+}
+
+// busyMode is the mode of node_cpu_usage_ratio that says how busy a host is: gmond counts the wait for disks in.
+func busyMode(source string) string {
+	if source == "gmond" {
+		return "not_idle"
+	}
+	return "busy"
 }
 
 // hostMetricsOf counts series by metric; they come sorted by it.

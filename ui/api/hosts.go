@@ -22,7 +22,7 @@ type Host struct {
 		Warning  int32 `json:"warning"`
 		Unknown  int32 `json:"unknown"`
 	} `json:"problems"`
-	CPUBusy    *float64 `json:"cpu_busy"`
+	CPUBusy    *float64 `json:"cpu_busy" doc:"1 - idle - iowait; where gmond alone tells, 1 - idle"`
 	MemoryUsed *float64 `json:"memory_used"`
 	Load1      *float64 `json:"load1"`
 	CPUs       *float64 `json:"cpus"`
