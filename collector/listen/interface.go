@@ -22,6 +22,12 @@ func Interface(name string, v6 bool) (*net.Interface, error) {
 	return ifi, nil
 }
 
+// settles says that a group may stay with an interface that was found by this name: loopback, where no other is asked for,
+// is the place of a host that has no network yet.
+func settles(ifi *net.Interface, name string) bool {
+	return name != "" || ifi.Flags&net.FlagLoopback == 0
+}
+
 func defaultInterface(v6 bool) string {
 	tables := []func() string{defaultRoute4, defaultRoute6}
 	if v6 {

@@ -25,8 +25,12 @@ const (
 
 	defaultBatch = 64
 	maxBatch     = 1024 // UIO_MAXIOV, past which recvmmsg takes no more
-	rejoinEvery  = time.Minute
 	retryAfter   = 100 * time.Millisecond
+
+	// lookEvery is how often is looked at what may have changed: interfaces, routes, names; lookSoon while it cannot
+	// stay as it is.
+	lookEvery = time.Minute
+	lookSoon  = 5 * time.Second
 )
 
 // Options say how a socket receives. The memory of one is Batch times Datagram, of which the kernel makes real what
@@ -68,6 +72,8 @@ type Receiver struct {
 	raw   syscall.RawConn
 	group netip.AddrPort // the zero value: unicast
 	drops *metrics.Counter
+
+	settled bool // of a group: at its start it had the interface that it should have
 }
 
 // OpenGroup joins a multicast group, address "239.2.11.71:8649" or "[ff05::71]:8649". The port is shared with every
@@ -93,7 +99,7 @@ func OpenGroup(_ context.Context, address string, opt Options) (*Receiver, error
 	if err != nil {
 		return nil, err
 	}
-	r.group = ap
+	r.group, r.settled = ap, settles(ifi, opt.Interface)
 	if err := r.join(ifi); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("cannot join group %q on interface %q: %w", address, ifi.Name, err)
@@ -166,7 +172,8 @@ func (r *Receiver) Send(datagram []byte, to netip.AddrPort) error {
 }
 
 // Run hands batches of datagrams to handle, in the order in which they came, until ctx ends; then it returns nil. The
-// packets are valid until handle returns. Once a minute it joins its group again, in case the interface went and came.
+// packets are valid until handle returns. Once a minute it joins its group again, in case the interface went and came;
+// each five seconds while the host has no network.
 func (r *Receiver) Run(ctx context.Context, handle func([]Packet)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { r.conn.Close() })
@@ -204,16 +211,22 @@ func (r *Receiver) receive(ctx context.Context, handle func([]Packet)) error {
 }
 
 func (r *Receiver) rejoin(ctx context.Context) error {
-	tick := time.NewTicker(rejoinEvery)
+	tick := time.NewTicker(lookSoon)
 	defer tick.Stop()
+	looked, settled := time.Now(), r.settled
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case now := <-tick.C:
+			if settled && now.Sub(looked) < lookEvery {
+				continue
+			}
+			looked = now
 		}
-		// An error means that it is still joined, or that the interface is away: the next minute tries again.
-		if ifi, err := Interface(r.opt.Interface, r.group.Addr().Is6()); err == nil {
+		// An error of join means that it is still joined, or that the interface is away.
+		ifi, err := Interface(r.opt.Interface, r.group.Addr().Is6())
+		if settled = err == nil && settles(ifi, r.opt.Interface); err == nil {
 			_ = r.join(ifi)
 		}
 	}

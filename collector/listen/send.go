@@ -11,12 +11,13 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	resolveEvery   = time.Minute
-	resolveTimeout = 5 * time.Second
+	lookupTimeout = 5 * time.Second // of one name
+	maxLookups    = 16              // at once
 )
 
 // SendChannel is one way that datagrams take: a group or one receiver.
@@ -33,6 +34,7 @@ type Sender struct {
 	channels []*channel
 	sockets  []*Receiver // of the channels, each once
 	payload  atomic.Int64
+	lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 type channel struct {
@@ -42,20 +44,23 @@ type channel struct {
 	host   string                         // of To
 	port   uint16                         // of To
 	to     atomic.Pointer[netip.AddrPort] // nil: not known yet
+	why    atomic.Pointer[error]          // that it is not
+
+	index   int  // of the group's interface
+	settled bool // it is where it should be, and need not be looked at soon
 }
 
 // OpenSender opens the sockets. A receiver whose name is not known yet is no error; one without a port is. The
 // sockets receive too, as opt says: who gets a datagram may answer to where it came from.
 func OpenSender(ctx context.Context, channels []SendChannel, opt Options) (*Sender, error) {
-	s := &Sender{}
+	s := &Sender{lookup: net.DefaultResolver.LookupNetIP}
 	shared := make(map[string]*Receiver) // of unicast, by source address
 	for _, c := range channels {
 		if err := s.add(ctx, c, opt, shared); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	s.resolve(ctx)
-	s.measure()
+	s.look(ctx, true)
 	return s, nil
 }
 
@@ -112,11 +117,24 @@ func (s *Sender) openGroup(ctx context.Context, c *channel, recv Options) error 
 	if err != nil {
 		return err
 	}
-	if a := group.Addr(); a.IsLinkLocalMulticast() && c.v6 {
-		group = netip.AddrPortFrom(a.WithZone(ifi.Name), group.Port())
-	}
+	c.index = ifi.Index
 	c.to.Store(&group)
 	return nil
+}
+
+// follow aims a group's socket anew when its interface is another than before: the default route has come or moved, or
+// the interface went and came.
+func (c *channel) follow() {
+	ifi, err := Interface(c.opt.Interface, c.v6)
+	if c.settled = err == nil && settles(ifi, c.opt.Interface); err != nil || ifi.Index == c.index {
+		return
+	}
+	control := c.socket.raw.Control(func(fd uintptr) { err = aim(int(fd), c.v6, ifi, max(c.opt.TTL, 1)) })
+	if control != nil || err != nil {
+		c.settled = false
+		return
+	}
+	c.index = ifi.Index
 }
 
 // aim sets where a socket's multicast packets go and how far. They come back to this host's own listeners.
@@ -170,17 +188,20 @@ func (s *Sender) Sockets() []*Receiver { return s.sockets }
 // of one channel does not keep it from the others.
 func (s *Sender) Send(datagram []byte) (sent int, err error) {
 	for _, c := range s.channels {
-		to := c.to.Load()
-		if to == nil {
-			continue
-		}
-		if e := c.socket.Send(datagram, *to); e == nil {
+		if e := c.send(datagram); e == nil {
 			sent++
 		} else if err == nil {
 			err = e
 		}
 	}
 	return sent, err
+}
+
+func (c *channel) send(datagram []byte) error {
+	if to := c.to.Load(); to != nil {
+		return c.socket.Send(datagram, *to)
+	}
+	return *c.why.Load()
 }
 
 func sendError(to netip.AddrPort, size int, err error) error {
@@ -190,37 +211,70 @@ func sendError(to netip.AddrPort, size int, err error) error {
 	return fmt.Errorf("cannot send to %v: %w", to, err)
 }
 
-// Run looks each minute where the receivers' names lead now and how much the ways there take, until ctx ends.
+// Run looks each minute where the receivers' names lead now, which interfaces the groups have and how much the ways there
+// take, until ctx ends; each five seconds at a name that leads nowhere and at a group without a network.
 func (s *Sender) Run(ctx context.Context) error {
-	tick := time.NewTicker(resolveEvery)
+	tick := time.NewTicker(lookSoon)
 	defer tick.Stop()
-	for {
+	for looked := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
-			s.resolve(ctx)
-			s.measure()
+		case now := <-tick.C:
+			all := now.Sub(looked) >= lookEvery
+			if all {
+				looked = now
+			}
+			s.look(ctx, all)
 		}
 	}
 }
 
-// resolve keeps the last known address of a name that cannot be looked up now.
-func (s *Sender) resolve(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
+// look brings the channels up to date, all of them or those that are not settled.
+func (s *Sender) look(ctx context.Context, all bool) {
+	var names errgroup.Group
+	names.SetLimit(maxLookups)
+	looked := all
 	for _, c := range s.channels {
+		if c.settled && !all {
+			continue
+		}
+		looked = true
 		if c.host == "" {
+			c.follow()
 			continue
 		}
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host)
-		if err != nil {
-			continue
-		}
-		if a, ok := reachable(addrs, c.opt.Bind); ok {
-			to := netip.AddrPortFrom(a, c.port)
-			c.to.Store(&to)
-		}
+		names.Go(func() error {
+			c.resolve(ctx, s.lookup)
+			return nil
+		})
+	}
+	_ = names.Wait() // none gives one
+	if looked {
+		s.measure()
+	}
+}
+
+var errNoAddress = errors.New("it has no address of the family of the source address")
+
+// resolve keeps the last known address of a name that cannot be looked up now.
+func (c *channel) resolve(ctx context.Context, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := lookup(ctx, "ip", c.host)
+	a, ok := reachable(addrs, c.opt.Bind)
+	if err == nil && ok {
+		to := netip.AddrPortFrom(a, c.port)
+		c.to.Store(&to)
+		c.settled = true
+		return
+	}
+	if err == nil {
+		err = errNoAddress
+	}
+	if c.to.Load() == nil {
+		err = fmt.Errorf("cannot send to %q, whose name leads nowhere now; look at the name service: %w", c.opt.To, err)
+		c.why.Store(&err)
 	}
 }
 
