@@ -30,12 +30,13 @@ type book struct {
 	pages map[string]*page
 }
 
-// page is what is known of one cluster. Times are ms since the epoch by its aggregators' clocks.
+// page is what is known of one cluster. Times are ms since the epoch.
 type page struct {
 	mu sync.Mutex
 	// Received: everything heard before it is on the bus.
 	Received int64                `json:"received"`
-	Hosts    map[string]*hostLife `json:"hosts"` // by cluster, NUL, name as it is heard
+	Followed string               `json:"followed,omitempty"` // address of the aggregator that told it
+	Hosts    map[string]*hostLife `json:"hosts"`              // by cluster, NUL, name as it is heard
 
 	// Wraps are the counters that have wrapped, by the key of their series as it is heard.
 	Wraps map[string]normalize.Wrap `json:"wraps,omitempty"`
@@ -196,6 +197,19 @@ func (p *page) since() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.Received
+}
+
+// follows is the aggregator that was followed last; empty: none was.
+func (p *page) follows() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Followed
+}
+
+func (p *page) follow(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Followed = addr
 }
 
 // published notes that everything received before at is on the bus.

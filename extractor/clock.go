@@ -5,80 +5,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"keepwatch/collector/frame"
 	"keepwatch/metric"
 )
 
-// Times and offsets are ms. An offset is what must be added to a clock to make it ours.
 const (
 	skewMetric = "keepwatch_host_clock_skew_seconds"
-
-	skewLeast = 1_000  // an offset below it is none
-	skewMoved = 2_000  // an estimate stands until the offset has grown by more than this
-	skewFell  = 750    // or fallen by more than this, which rounding alone does not do: since delay makes offsets too large, the smaller one is the truth
-	skewTold  = 2_000  // an offset from here on is told
-	skewSure  = 30_000 // no network is so slow: an offset that has grown by this is the clock's at once
-	skewSpan  = 3      // else it must have grown for so many frames on end: one of them may have been late
+	skewTold   = 2_000 // ms: an offset from here on is told
 
 	forgetClock = int64(2 * 60 * 60 * 1000)
 	maxClocks   = 100_000
 )
 
-// estimate is an offset that is found by what comes in. Delay makes single ones too large, never too small.
-type estimate struct {
-	Offset int64 `json:"offset"` // whole seconds
-
-	last [skewSpan]int64
-	n    int
-}
-
-// first takes the offset of a clock of which nothing is known.
-func (e *estimate) first(offset int64) { e.Offset = quantise(offset) }
-
-// observe reports whether the estimate has changed.
-func (e *estimate) observe(offset int64, sure int64) (changed bool) {
-	e.last[e.n%skewSpan] = offset
-	e.n++
-	moved := offset - e.Offset
-	if moved >= -skewFell && moved <= skewMoved {
-		e.n, e.last[0] = 1, offset
-		return false
-	}
-	if moved > skewMoved && moved < sure {
-		if e.n < skewSpan {
-			return false
-		}
-		offset = slices.Min(e.last[:])
-		if offset-e.Offset <= skewMoved {
-			return false
-		}
-	}
-	e.n = 0
-	before := e.Offset
-	e.Offset = quantise(offset)
-	return e.Offset != before
-}
-
-func quantise(offset int64) int64 {
-	switch {
-	case offset >= skewLeast:
-		return (offset + 500) / 1000 * 1000
-	case offset <= -skewLeast:
-		return (offset - 500) / 1000 * 1000
-	}
-	return 0
-}
-
-// clock is what is known of the clock of one boot of a sender. A frame's times are always corrected by the same
-// amount, whenever and from whichever aggregator it is pulled: what it is hangs on its sequence alone.
+// clock is what is known of the clock of one boot of a sender.
 type clock struct {
-	estimate
-	From   uint64 `json:"from"`             // first sequence that is corrected by Offset
-	Before int64  `json:"before,omitempty"` // what those before it are corrected by
-	Top    uint64 `json:"top"`              // highest sequence that was observed
-	Heard  int64  `json:"heard"`            // aggregator's clock
+	offsets
+	Heard int64 `json:"heard"` // ms
 
 	host     string // cluster, NUL, name
 	series   *metric.Series
@@ -90,40 +33,47 @@ type clocks struct {
 	boots map[frame.Boot]*clock
 	hosts map[string]*clock // the boot that told of its own host last
 
-	addr  string // of the aggregator that is followed
-	read  time.Time
-	beat  int64 // Received of its last heartbeat
-	known bool  // its offset
+	link link // of the present records
 }
 
-// correct makes the times that a sender took by its own clock ours: those of the samples and events of a frame, which
-// stand in l from there on. What an aggregator made itself has the aggregator's times.
+// correct makes the times in a frame ours: those of its samples and events, which stand in l from there on. What an
+// aggregator made itself has the aggregator's times.
 func (t *taker) correct(f *frame.Frame, received int64, l *load, samples, events int) {
-	if f.Gmond || f.Derived {
-		return
-	}
-	told := l.b.Events[events:]
-	t.page.mu.Lock()
-	c := t.clockOf(f)
-	t.observe(c, f, received, l)
-	if n := len(l.b.Samples); n > samples && l.b.Samples[n-1].Series.Host == f.Host && l.b.Samples[n-1].Series.Cluster == f.Cluster {
-		c.interval = max(f.Interval.Milliseconds(), hostUpEvery)
-		t.clocks.hosts[c.host] = c
-	}
-	t.page.mu.Unlock()
-	by := c.Offset
-	if f.Seq < c.From {
-		by = c.Before
-	}
+	by := t.offset(f, received, l, samples)
 	if by == 0 {
 		return
 	}
 	for i := range l.b.Samples[samples:] {
 		l.b.Samples[samples+i].Time += by
 	}
-	for i := range told {
+	for i := range l.b.Events[events:] {
 		l.b.Events[events+i].Time += by
 	}
+}
+
+func (t *taker) offset(f *frame.Frame, received int64, l *load, samples int) int64 {
+	t.page.mu.Lock()
+	defer t.page.mu.Unlock()
+	if f.Gmond || f.Derived {
+		return t.ofAggregator(f, received)
+	}
+	c := t.clockOf(f)
+	t.observe(c, f, received, l)
+	if n := len(l.b.Samples); n > samples && l.b.Samples[n-1].Series.Host == f.Host && l.b.Samples[n-1].Series.Cluster == f.Cluster {
+		c.interval = max(f.Interval.Milliseconds(), hostUpEvery)
+		t.clocks.hosts[c.host] = c
+	}
+	return c.of(f.Seq)
+}
+
+// ofAggregator is what the times of a frame are corrected by that its aggregator sealed at the time at which, as it is
+// told now, it was received. That tells what was sealed before the aggregator's clock was set.
+func (t *taker) ofAggregator(f *frame.Frame, received int64) int64 {
+	by := t.aggregatorOffset()
+	if moved := received - f.Sent - by; moved > skewMoved || moved < -skewMoved {
+		return quantise(received - f.Sent)
+	}
+	return by
 }
 
 func (t *taker) clockOf(f *frame.Frame) *clock {
@@ -152,32 +102,20 @@ func (t *taker) clockOf(f *frame.Frame) *clock {
 	return c
 }
 
-// observe estimates by the frames that come in their order: one that was repaired comes late. While it is not known
-// how the clock by which they were received stands to ours, nobody's is taken for wrong.
+// observe estimates by the frames that come in their order. While it is not known how the clock by which they were
+// received stands to ours, nobody's is taken for wrong.
 func (t *taker) observe(c *clock, f *frame.Frame, received int64, l *load) {
-	if t.filling || !t.clocks.known || f.Seq <= c.Top {
+	if !t.clocks.link.known || f.Seq <= c.Top {
 		return
 	}
-	offset := received + t.aggregatorOffset() - f.Sent
-	changed := false
-	switch {
-	case c.From == 0:
-		c.first(offset)
-		c.Before, c.From, changed = c.Offset, f.Seq, true
-	default:
-		before := c.Offset
-		if changed = c.observe(offset, skewSure); changed {
-			c.Before, c.From = before, f.Seq
-		}
-	}
-	c.Top, c.Heard = f.Seq, received
-	if changed || !t.told(c) {
+	c.Heard = received
+	if c.offsets.observe(f.Seq, f.Sent, received) || !t.told(c) {
 		t.tellClock(c, f, received, l)
 	}
 }
 
 // told reports whether what was said last of a host's clock still is right.
-func (t *taker) told(c *clock) bool { return t.page.Skews[c.host] == worth(c.Offset) }
+func (t *taker) told(c *clock) bool { return t.page.Skews[c.host] == worth(c.now()) }
 
 // worth is the part of an offset that is told.
 func worth(offset int64) int64 {
@@ -189,7 +127,7 @@ func worth(offset int64) int64 {
 
 // tellClock says by an event and in the log that a host's clock is wrong, otherwise wrong, or right again.
 func (t *taker) tellClock(c *clock, f *frame.Frame, at int64, l *load) {
-	now := worth(c.Offset)
+	now := worth(c.now())
 	if t.told(c) {
 		return
 	}
@@ -205,9 +143,11 @@ func (t *taker) tellClock(c *clock, f *frame.Frame, at int64, l *load) {
 	if now != 0 {
 		text = fmt.Sprintf("the clock of %s is %s: its samples are stored at the right time all the same; run chrony or systemd-timesyncd there", f.Host, aheadOrBehind(now))
 		t.log.Warn("a host's clock is wrong; what it sends is corrected. Run chrony or systemd-timesyncd there", "host", f.Host, "sender_cluster", f.Cluster, "seconds_ahead", -now/1000)
+	} else {
+		t.log.Info("a host's clock is right again", "host", f.Host, "sender_cluster", f.Cluster)
 	}
 	addEvent(metric.Event{
-		ID: fmt.Sprintf("clock-%v-%d-%d", f.Boot, c.From, -now/1000), Cluster: f.Cluster, Host: f.Host, Time: at + t.aggregatorOffset(),
+		ID: fmt.Sprintf("clock-%v-%d-%d", f.Boot, c.Steps[len(c.Steps)-1].From, -now/1000), Cluster: f.Cluster, Host: f.Host, Time: at,
 		Kind: metric.EventClockSkew, Text: text, Labels: []metric.Label{{Name: "seconds_ahead", Value: fmt.Sprint(-now / 1000)}},
 	}, l)
 }
@@ -239,7 +179,7 @@ func (t *taker) skewsDue(at int64, l *load) {
 			delete(t.clocks.hosts, key)
 			continue
 		}
-		l.b.Samples = append(l.b.Samples, metric.Sample{Series: c.series, Time: at, Value: float64(-c.Offset) / 1000})
+		l.b.Samples = append(l.b.Samples, metric.Sample{Series: c.series, Time: at, Value: float64(-c.now()) / 1000})
 	}
 	slices.SortFunc(l.b.Samples[from:], func(a, b metric.Sample) int { return cmp.Compare(a.Series.Key(), b.Series.Key()) })
 }

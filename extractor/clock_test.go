@@ -26,6 +26,8 @@ type clocked struct {
 	boot frame.Boot
 	seq  uint64
 	told []string // events
+
+	ahead int64 // of the aggregator's clock
 }
 
 func newClocked(t *testing.T, p *page) *clocked {
@@ -38,6 +40,7 @@ func newClocked(t *testing.T, p *page) *clocked {
 
 // meets lets the aggregator's clock be known; its clock is ahead of ours by that much.
 func (c *clocked) meets(addr string, ahead int64) {
+	c.ahead = ahead
 	c.take.connected(addr)
 	l := &load{}
 	c.take.greeted(anyDay+ahead, time.UnixMilli(anyDay-50), time.UnixMilli(anyDay+50), l)
@@ -65,6 +68,7 @@ func (c *clocked) frame(seq uint64, sent, received int64, flags ...string) (off 
 		Origin: frame.Origin{Boot: c.boot, Seq: seq}, Sent: sent, Interval: 15 * time.Second, Cluster: "c", Host: "web1",
 		Payload: batch.Append(nil, b), Gmond: slices.Contains(flags, "gmond"), Derived: slices.Contains(flags, "derived"),
 	}}
+	c.take.arrive(&rec, time.UnixMilli(received-c.ahead), l)
 	c.take.record(&rec, l)
 	c.note(l)
 	for _, e := range l.b.Events {
@@ -245,11 +249,19 @@ func TestClockThatIsRightAfterARestart(t *testing.T) {
 	}
 }
 
-func TestWhatAnAggregatorMadeIsNotCorrected(t *testing.T) {
+// What an aggregator made has its times, by the clock as it was then.
+func TestWhatAnAggregatorMade(t *testing.T) {
 	for _, flag := range []string{"gmond", "derived"} {
 		s := newClocked(t, &page{})
-		if off := s.frame(1, anyDay+hour, anyDay, flag); off != hour {
-			t.Errorf("%s: stored %d off, want an hour", flag, off)
+		if off := s.frame(1, anyDay+1500, anyDay, flag); off != 1500 {
+			t.Errorf("%s: stored %d off, want 1500", flag, off)
+		}
+		s.meets("b:1", 7000)
+		if off := s.frame(2, anyDay+7000, anyDay+7000, flag); off != -7000 {
+			t.Errorf("%s of a wrong aggregator: stored %d off its time, want -7000", flag, off)
+		}
+		if off := s.frame(3, anyDay+hour, anyDay+7000, flag); off != -7000 {
+			t.Errorf("%s before the aggregator's clock was set: stored %d off its time, want -7000", flag, off)
 		}
 	}
 }
@@ -265,7 +277,7 @@ func TestUnknownAggregatorJudgesNobody(t *testing.T) {
 	for i, here := range []time.Duration{0, 500, 500, 500, 1500, 1, 1, 500} { // ms between reads; heartbeats that lay about count not
 		now = now.Add(here * time.Millisecond)
 		l := &load{}
-		s.take.readAt(&frame.Record{Received: anyDay + 7000 + int64(i)*500, Heartbeat: true}, now, l)
+		s.take.arrive(&frame.Record{Received: anyDay + 7000 + int64(i)*500, Heartbeat: true}, now, l)
 		s.note(l)
 	}
 	if s.take.page.Aggregators["b:1"].Offset != -7000 {

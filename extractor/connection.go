@@ -32,7 +32,7 @@ type connection struct {
 	close func()
 }
 
-// open asks a collector for its stream.
+// open asks a collector for its stream, since a time of its clock.
 func (p *pull) open(ctx context.Context, addr string, since int64) (*connection, error) {
 	var nonce frame.Nonce
 	if _, err := rand.Read(nonce[:]); err != nil {
@@ -51,6 +51,7 @@ func (p *pull) open(ctx context.Context, addr string, since int64) (*connection,
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c := &connection{conn: conn, br: bufio.NewReaderSize(conn, streamBuffer), close: func() { stop(); conn.Close() }}
 	c.r, c.asked = frame.NewStreamReader(c.br, hello), time.Now()
+	c.r.Known = p.take.frames.known
 	err = conn.SetDeadline(time.Now().Add(helloTimeout))
 	if err == nil {
 		_, err = conn.Write(hello.Bytes[:])
@@ -62,20 +63,30 @@ func (p *pull) open(ctx context.Context, addr string, since int64) (*connection,
 	return c, nil
 }
 
-// since is from when on a stream is asked for. Of another collector than the one that was followed it is all that it
-// holds: what that one had not heard, or not yet told, may be anywhere in it; frames that were had are known.
-func (p *pull) since(now time.Time) int64 {
+// since is from when on a stream is asked for, by the collector's clock. Of another collector than the one that was
+// followed it is all that it holds: what that one had not heard, or not yet told, may be anywhere in it; frames that
+// were had are known.
+func (p *pull) since(addr string, now time.Time) int64 {
 	switch {
 	case !p.begun:
 		p.begun, p.debts.had = true, p.take.page.since()
-		p.floor = max(min(p.debts.had, now.UnixMilli())-otherMargin.Milliseconds(), 0)
-		return p.floor
+		p.take.floor = max(min(p.debts.had, now.UnixMilli())-otherMargin.Milliseconds(), 0)
+		return p.byClockOf(addr, p.take.floor)
 	case p.reopen:
-		return max(p.heard-sameMargin.Milliseconds(), p.floor)
+		return p.heard - sameMargin.Milliseconds()
 	}
-	return p.sinceWindow(now)
+	return p.sinceWindow(addr, now)
 }
 
-func (p *pull) sinceWindow(now time.Time) int64 {
-	return max(now.Add(-remembered).UnixMilli(), p.floor)
+func (p *pull) sinceWindow(addr string, now time.Time) int64 {
+	return p.byClockOf(addr, max(now.Add(-remembered).UnixMilli(), p.take.floor))
+}
+
+// byClockOf is our time by a collector's clock, or a little earlier; of one that is not known, 0: all that it holds.
+func (p *pull) byClockOf(addr string, at int64) int64 {
+	offset, ok := p.take.page.offsetOf(addr)
+	if !ok {
+		return 0
+	}
+	return max(at-offset-sameMargin.Milliseconds(), 0)
 }

@@ -38,6 +38,12 @@ func (w *windows) mark(o frame.Origin, now int64, missing bool) bool {
 	return b.mark(o.Seq, missing)
 }
 
+// known reports whether mark would surely find a frame to be no new one, by the frames that missing is not said of.
+func (w *windows) known(o frame.Origin) bool {
+	b := w.boots[o.Boot]
+	return b != nil && o.Seq <= b.top && b.top-o.Seq < windowBits-64 && b.bits[o.Seq/64%windowWords]&(1<<(o.Seq%64)) != 0
+}
+
 func (b *window) mark(seq uint64, missing bool) bool {
 	word, bit := &b.bits[seq/64%windowWords], uint64(1)<<(seq%64)
 	switch {

@@ -29,7 +29,7 @@ const (
 )
 
 // debts are the collectors that may have heard what is missing, since the collector that is followed now, or the one
-// before, had not heard it or not yet told it when it died. Times are ms of a collector's clock.
+// before, had not heard it or not yet told it when it died. Times are ms.
 type debts struct {
 	had    int64           // everything heard before was told; 0: this is the first run
 	begin  int64           // from when on the followed one knows
@@ -154,26 +154,49 @@ type filler struct {
 	c     *connection
 	first frame.Record
 	begin int64 // ms
+	link  link
 }
 
 // fillers asks all that are owed; those that answer are owed no more. The one with the oldest frame comes first.
 func (p *pull) fillers(ctx context.Context) (out []*filler) {
 	for _, addr := range slices.Sorted(maps.Keys(p.debts.owed)) {
-		c, err := p.open(ctx, addr, p.sinceWindow(time.Now()))
+		c, err := p.open(ctx, addr, p.sinceWindow(addr, time.Now()))
 		if err != nil {
 			continue
 		}
 		f := &filler{addr: addr, c: c}
-		if f.first, err = c.r.Next(); err != nil {
+		if err := p.listen(f); err != nil {
 			c.close()
 			continue
 		}
-		f.begin = beginOf(&f.first)
 		delete(p.debts.owed, addr)
 		out = append(out, f)
 	}
 	slices.SortStableFunc(out, func(a, b *filler) int { return cmp.Compare(a.begin, b.begin) })
 	return out
+}
+
+// listen reads the first record of a filler, and what it tells of its clock.
+func (p *pull) listen(f *filler) (err error) {
+	if f.first, err = f.c.r.Next(); err != nil {
+		return err
+	}
+	defer p.take.aside(f)()
+	p.take.greeted(f.c.r.Clock(), f.c.asked, time.Now(), p.current)
+	p.take.arrive(&f.first, time.Now(), p.current)
+	f.link, f.begin = p.take.clocks.link, beginOf(&f.first)
+	return nil
+}
+
+// aside lets records of a filler come; what it returns goes back to the one that is followed.
+func (t *taker) aside(f *filler) (back func()) {
+	source, link := t.source, t.clocks.link
+	t.connected(f.addr)
+	if f.link.addr != "" {
+		t.clocks.link = f.link
+	}
+	t.filling = true
+	return func() { t.source, t.clocks.link, t.filling = source, link, false }
 }
 
 // beginOf gives from when on a collector knows, by the first record of its stream.
@@ -186,14 +209,9 @@ func beginOf(rec *frame.Record) int64 {
 
 // fill takes what a collector heard before the one that is followed began.
 func (p *pull) fill(ctx context.Context, f *filler) error {
-	source := p.take.source
-	p.take.connected(f.addr)
-	p.take.filling = true
+	defer p.take.aside(f)()
 	p.take.breaks++
-	defer func() {
-		p.take.source, p.take.filling = source, false
-		p.take.breaks++
-	}()
+	defer func() { p.take.breaks++ }()
 	for rec := f.first; ; {
 		// gmond samples are known by their time only: what the followed one is to tell must not come before it.
 		late := rec.Received - p.debts.begin
@@ -213,5 +231,6 @@ func (p *pull) fill(ctx context.Context, f *filler) error {
 		if err != nil {
 			return err
 		}
+		p.take.arrive(&rec, time.Now(), p.current)
 	}
 }

@@ -33,7 +33,7 @@ type node struct {
 }
 
 type entry struct {
-	at       int64 // its clock
+	at       int64 // by a clock that was never set
 	datagram []byte
 }
 
@@ -43,7 +43,18 @@ func newNode(w *world, f fate, i int) *node {
 	return n
 }
 
-func (n *node) clock() int64 { return time.Now().UnixMilli() + n.fate.skew }
+func (n *node) clock() int64 { return time.Now().UnixMilli() + n.wrong() }
+
+// wrong is the node's skew, and what its clock is set by on the way.
+func (n *node) wrong() int64 {
+	by := n.fate.skew
+	for _, s := range n.fate.steps {
+		if n.w.now() >= s.at {
+			by += s.by
+		}
+	}
+	return by
+}
 
 func (n *node) rise() {
 	n.mu.Lock()
@@ -108,7 +119,7 @@ func (n *node) hear(after int64, datagram func() []byte, owe func(why string)) {
 		if !n.alive {
 			return
 		}
-		n.newest = max(n.newest, n.clock())
+		n.newest = max(n.newest, time.Now().UnixMilli())
 		n.entries = append(n.entries, entry{n.newest, datagram()})
 		close(n.changed)
 		n.changed = make(chan struct{})
@@ -157,28 +168,28 @@ func (n *node) accept(ctx context.Context) (net.Conn, error) {
 
 // serve does as collector/state's server: batches of entries, a heartbeat when there are none.
 func (n *node) serve(c net.Conn, w *frame.StreamWriter, since int64) {
-	out := w.AppendGreeting(nil)
-	since = max(since, n.clock()-remembered.Milliseconds())
+	out := w.AppendClock(w.AppendGreeting(nil), n.clock())
 	next := -1
 	for {
 		n.mu.Lock()
 		if next < 0 {
+			since = max(since, n.clock()-remembered.Milliseconds()) - n.wrong()
 			next, _ = slices.BinarySearchFunc(n.entries, since, func(e entry, at int64) int { return int(e.at - at) })
 		}
 		some := n.entries[min(next, len(n.entries)):min(next+256, len(n.entries))]
 		oldest := n.clock()
 		if len(n.entries) > 0 {
-			oldest = max(n.entries[0].at, oldest-remembered.Milliseconds())
+			oldest = max(n.entries[0].at+n.wrong(), oldest-remembered.Milliseconds())
 		}
-		n.newest = max(n.newest, n.clock())
-		changed, newest := n.changed, n.newest
+		n.newest = max(n.newest, time.Now().UnixMilli())
+		changed, now, wrong := n.changed, n.clock(), n.wrong()
 		n.mu.Unlock()
 		next += len(some)
 		for _, e := range some {
-			out = w.AppendFrame(out, e.at, e.datagram)
+			out = w.AppendFrame(out, e.at+wrong, e.datagram)
 		}
 		if len(some) == 0 {
-			out = w.AppendHeartbeat(out, newest, oldest)
+			out = w.AppendHeartbeat(out, now, oldest)
 		}
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 		if _, err := c.Write(out); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +56,8 @@ type pull struct {
 	full, free chan *load
 	current    *load // the reader's; nil before the first
 	begun      bool  // a stream of this run has been asked for
-	floor      int64 // since when it was: what is older came to an earlier run, ms
-	heard      int64 // time of the last record of the collector that is followed, ms
+	heard      int64 // time of the last record of the collector that is followed, ms of its clock
+	follows    bool  // a collector
 	reopen     bool  // the next stream is of the same collector, which goes on living
 	debts      debts
 	events     int // made so far
@@ -117,7 +118,7 @@ func (p *pull) read(ctx context.Context) error {
 		return nil
 	}
 	wait := minPause
-	for i, failed := 0, 0; ctx.Err() == nil; i = (i + 1) % len(p.cluster.Collectors) {
+	for i, failed := p.firstCollector(), 0; ctx.Err() == nil; i = (i + 1) % len(p.cluster.Collectors) {
 		addr := p.cluster.Collectors[i]
 		served, err := p.stream(ctx, addr)
 		p.connected.Store(nil)
@@ -126,7 +127,7 @@ func (p *pull) read(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, errNewKeys):
-			i--
+			i += len(p.cluster.Collectors) - 1 // the same again
 			p.reopen = true
 			continue
 		case served:
@@ -152,6 +153,12 @@ func (p *pull) read(ctx context.Context) error {
 		wait = min(2*wait, maxPause)
 	}
 	return nil
+}
+
+// firstCollector is the one that an earlier run followed last, if it is still listed: gmond samples have the time of the
+// collector that took them, so those of another one are other samples.
+func (p *pull) firstCollector() int {
+	return max(slices.Index(p.cluster.Collectors, p.take.page.follows()), 0)
 }
 
 // tell puts the loss of an aggregator among the events.
@@ -195,7 +202,7 @@ func (p *pull) flush(ctx context.Context) bool {
 // stream follows one collector until its stream breaks; served says whether it had answered.
 func (p *pull) stream(ctx context.Context, addr string) (served bool, err error) {
 	ring, goesOn := p.keys.Load(), p.reopen
-	c, err := p.open(ctx, addr, p.since(time.Now()))
+	c, err := p.open(ctx, addr, p.since(addr, time.Now()))
 	if err != nil {
 		return false, err
 	}
@@ -211,14 +218,16 @@ func (p *pull) stream(ctx context.Context, addr string) (served bool, err error)
 			p.connected.Store(&addr)
 			p.take.greeted(c.r.Clock(), c.asked, time.Now(), p.current)
 			p.log.Info("pulling", "collector", addr)
-			if !goesOn {
-				p.begins(ctx, addr, &rec)
-			}
+			p.followed(addr)
+		}
+		p.heard = rec.Received
+		p.take.arrive(&rec, time.Now(), p.current)
+		if !goesOn {
+			goesOn = true
+			p.begins(ctx, addr, &rec)
 		}
 		p.take.setRules(p.rules.Load(), p.current)
-		p.take.readAt(&rec, time.Now(), p.current)
 		p.take.record(&rec, p.current)
-		p.heard = rec.Received
 		p.tells(ctx, &rec)
 		if p.keys.Load() != ring {
 			return served, errNewKeys
@@ -227,6 +236,16 @@ func (p *pull) stream(ctx context.Context, addr string) (served bool, err error)
 			return served, err
 		}
 	}
+}
+
+// followed notes whom this run follows. What an earlier one had from another aggregator is not taken again from this one,
+// whose gmond samples have other times.
+func (p *pull) followed(addr string) {
+	if was := p.take.page.follows(); !p.follows && was != "" && was != addr {
+		p.take.elsewhere = p.debts.had - gmondPending
+	}
+	p.follows = true
+	p.take.page.follow(addr)
 }
 
 // await flushes the current load when its time has come and returns when there is something to read, or its time to

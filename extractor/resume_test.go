@@ -23,6 +23,10 @@ import (
 	"keepwatch/metric"
 )
 
+// slack is how far from its time a sample may be stored, ms: an aggregator's clock that is wrong by less is not corrected
+// at once.
+const slack = 2000
+
 // scenario is what happens to a cluster, drawn beforehand; times are ms since its begin.
 type scenario struct {
 	seed       uint64
@@ -37,10 +41,13 @@ type scenario struct {
 // fate is what happens to one aggregator.
 type fate struct {
 	skew   int64    // of its clock, ms
+	steps  []jump   // of its clock
 	deaths []outage // it forgets all
 	cuts   []int64  // its connections break
 	hangs  bool     // while it is dead a connection is not refused but not answered
 }
+
+type jump struct{ at, by int64 }
 
 type outage struct{ from, to int64 }
 
@@ -65,16 +72,21 @@ func drawScenario(t *rapid.T) scenario {
 		seed: rapid.Uint64().Draw(t, "seed"), length: rapid.Int64Range(20_000, 240_000).Draw(t, "length"),
 		senders: rapid.IntRange(1, 3).Draw(t, "senders"), gmonds: rapid.IntRange(0, 2).Draw(t, "gmonds"),
 	}
-	skew := int64(400)
-	if s.gmonds == 0 {
-		skew = 5000 // aggregators give gmond packets their own time: with clocks further apart one packet is two samples
-	}
+	const skew = 5000
 	for i := range rapid.IntRange(2, 3).Draw(t, "aggregators") {
 		name := fmt.Sprintf("aggregator %d ", i)
 		f := fate{skew: rapid.Int64Range(-skew, skew).Draw(t, name+"skew"), hangs: rapid.Bool().Draw(t, name+"hangs")}
 		f.deaths = drawOutages(t, name+"dies", 4, 60_000, s.length)
 		for _, o := range drawOutages(t, name+"cut", 3, 1000, s.length) {
 			f.cuts = append(f.cuts, o.from)
+		}
+		if rapid.IntRange(0, 3).Draw(t, name+"clock is set") == 0 {
+			// What is below three seconds is corrected no better than to gmondSlack.
+			by := rapid.Int64Range(3000, 40_000).Draw(t, name+"by")
+			if rapid.Bool().Draw(t, name+"is set back") {
+				by = -by
+			}
+			f.steps = []jump{{rapid.Int64Range(1000, s.length).Draw(t, name+"at"), by}}
 		}
 		s.aggregator = append(s.aggregator, f)
 	}
@@ -113,6 +125,7 @@ type world struct {
 	mu      sync.Mutex
 	spoken  int               // samples so far; the number of each is its value, whatever becomes of its time
 	must    map[string]string // sample that must come: why
+	taken   []int64           // when each was taken, ms since the epoch
 	got     map[string]int    // by the present run
 	ever    map[string]bool   // by any
 	doubled []string
@@ -245,13 +258,20 @@ func (w *world) sealer(host string, random uint64) *frame.Sealer {
 
 func seal(s *frame.Sealer, host, name string, at int64, value int, gmond bool) (out []byte) {
 	b := &batch.Batch{Samples: []metric.Sample{{Series: metric.MustSeries("web", host, name, nil, "", metric.Gauge), Time: at, Value: float64(value)}}}
-	s.Seal(b, frame.Stamp{Now: time.Now(), Interval: 15 * time.Second, Gmond: gmond}, func(d []byte) { out = slices.Clone(d) })
+	s.Seal(b, frame.Stamp{Now: time.UnixMilli(at), Interval: 15 * time.Second, Gmond: gmond}, func(d []byte) { out = slices.Clone(d) })
 	return out
+}
+
+func (w *world) speak() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spoken++
+	w.taken = append(w.taken, time.Now().UnixMilli())
 }
 
 // frame is heard by every aggregator that lives, by each a little later or twice.
 func (w *world) frame(s *frame.Sealer, host string) {
-	w.spoken++
+	w.speak()
 	d := seal(s, host, "load", time.Now().UnixMilli(), w.spoken, false)
 	key := fmt.Sprintf("%s load %d", host, w.spoken)
 	for _, n := range w.nodes {
@@ -264,7 +284,7 @@ func (w *world) frame(s *frame.Sealer, host string) {
 // packet is a gmond packet: each aggregator gives it the time at which it came, and makes a frame of its own. One of
 // the samples that they make of it must come.
 func (w *world) packet(host string) {
-	w.spoken++
+	w.speak()
 	number := w.spoken
 	key := fmt.Sprintf("%s gmond_sensor %d", host, number)
 	for _, n := range w.nodes {
@@ -289,6 +309,9 @@ func (w *world) Publish(ctx context.Context, _ bus.Kind, _ string, b *batch.Batc
 		}
 		key := fmt.Sprintf("%s %s %.0f", x.Series.Host, x.Series.Name, x.Value)
 		w.ever[key] = true
+		if off := x.Time - w.taken[int(x.Value)-1]; off > slack || off < -slack {
+			w.doubled = append(w.doubled, fmt.Sprintf("%s is stored %d ms off", key, off))
+		}
 		if w.got[key]++; w.got[key] == 2 {
 			w.doubled = append(w.doubled, key+" came twice in one run")
 		}

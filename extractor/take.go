@@ -36,36 +36,41 @@ const (
 	// time at which it came, by its own clock.
 	gmondSlack = 1000 // ms
 
+	// gmondPending is how long an aggregator may keep a gmond sample before it is in a frame.
+	gmondPending = 2000 // ms
+
 	// maxHole is the longest time without a record that is no hole: heartbeats come every 500 ms.
 	maxHole = 5000 // ms
 )
 
-// taker turns records into the content of loads. Time is what the aggregator's clock says, so that the same stream
-// gives the same result whenever it is read.
+// taker turns records into the content of loads. Time is when the aggregator received them, made ours by arrive, so that
+// the same stream gives the same result whenever it is read.
 type taker struct {
-	cluster  string
-	page     *page
-	clocks   clocks
-	names    *normalize.Normalizer
-	rules    *normalize.Names
-	log      *slog.Logger
-	hostDmax int64 // ms
-	interval int64 // ms, of a frame that promises none
-	dec      batch.Decoder
-	frames   windows
-	events   recent
-	gmond    map[*metric.Series]gmondLast
-	source   int // number of the present connection's aggregator
-	sources  map[string]int
-	filling  bool                     // the records are of a collector that is asked for what is missing, not of the one that is followed
-	hole     map[*metric.Series]*hole // of gmond, while others are to be asked for what is missing; nil: none are
-	breaks   int                      // times since then that another one spoke
-	tick     int64                    // when hosts are looked at next, ms
-	heardTo  int64                    // time of the last record, ms
-	unbroken int64                    // since when there is no hole in what was heard, ms
-	swept    int64
-	hostKey  []byte
-	wrapped  int64 // when the page was told which counters have wrapped, ms
+	cluster   string
+	page      *page
+	clocks    clocks
+	names     *normalize.Normalizer
+	rules     *normalize.Names
+	log       *slog.Logger
+	hostDmax  int64 // ms
+	interval  int64 // ms, of a frame that promises none
+	dec       batch.Decoder
+	frames    windows
+	events    recent
+	gmond     map[*metric.Series]gmondLast
+	source    int // number of the present connection's aggregator
+	sources   map[string]int
+	filling   bool                     // the records are of a collector that is asked for what is missing, not of the one that is followed
+	hole      map[*metric.Series]*hole // of gmond, while others are to be asked for what is missing; nil: none are
+	breaks    int                      // times since then that another one spoke
+	elsewhere int64                    // gmond samples up to here came to an earlier run from another aggregator, ms
+	floor     int64                    // what was received before it came to an earlier run, ms
+	tick      int64                    // when hosts are looked at next, ms
+	heardTo   int64                    // time of the last record, ms
+	unbroken  int64                    // since when there is no hole in what was heard, ms
+	swept     int64
+	hostKey   []byte
+	wrapped   int64 // when the page was told which counters have wrapped, ms
 
 	conflicts int // of hosts, told so far
 	sent      sent
@@ -125,7 +130,7 @@ func (t *taker) record(rec *frame.Record, l *load) {
 	case rec.Err != nil:
 		framesUnopened.Inc()
 		t.log.Debug("a frame in the stream does not open", "err", rec.Err)
-	case !t.frames.mark(rec.Frame.Origin, rec.Received, t.filling):
+	case rec.Known || rec.Received < t.floor || !t.frames.mark(rec.Frame.Origin, rec.Received, t.filling):
 		framesDuplicate.Inc()
 	default:
 		t.frame(rec, l)
@@ -192,8 +197,11 @@ func (t *taker) newGmond(in []metric.Sample) []metric.Sample {
 		if last.source != t.source {
 			limit += gmondSlack
 		}
+		if last.source == 0 && t.hole == nil {
+			limit = t.elsewhere
+		}
 		switch {
-		case last.source == 0 || s.Time > limit:
+		case s.Time > limit:
 			if t.hole != nil {
 				t.missed(s.Series).ends(span{last.time, s.Time}, t.breaks)
 			}

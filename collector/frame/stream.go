@@ -79,6 +79,7 @@ type Record struct {
 	Heartbeat bool  // nothing but a sign of life: everything received before Received has been sent
 	Oldest    int64 // of a heartbeat: the oldest frame that the aggregator holds, ms; a `since` before it has a gap
 	Frame     Frame // valid until the next Next
+	Known     bool  // StreamReader.Known had it: of Frame there is the Origin alone
 	Err       error // the frame inside does not open (ErrUnknownKey, ErrSeal, ErrMalformed); the stream goes on
 }
 
@@ -87,6 +88,9 @@ const maxCached = 65_536
 
 // StreamReader reads the server's side of a stream. It is not safe for concurrent use.
 type StreamReader struct {
+	// Known, when it is set, tells of frames that need not be opened: most of those that another aggregator has, too.
+	Known func(Origin) bool
+
 	r      io.Reader
 	hello  *Hello
 	aead   cipher.AEAD
@@ -194,17 +198,20 @@ func (s *StreamReader) record(b []byte) (rec Record, clock bool, err error) {
 	case kindClock:
 		return rec, true, nil
 	case kindFrame:
-		rec.Frame, rec.Err = s.open(body)
+		rec.Frame, rec.Known, rec.Err = s.open(body)
 	default:
 		return rec, false, fmt.Errorf("%w: kind %d", ErrBroken, b[0])
 	}
 	return rec, false, nil
 }
 
-func (s *StreamReader) open(datagram []byte) (Frame, error) {
+func (s *StreamReader) open(datagram []byte) (f Frame, known bool, err error) {
 	h, err := parseHeader(datagram)
 	if err != nil {
-		return Frame{}, err
+		return Frame{}, false, err
+	}
+	if o := (Origin{h.boot, h.seq}); s.Known != nil && s.Known(o) {
+		return Frame{Origin: o}, true, nil
 	}
 	key := bootKey{h.key, h.boot}
 	c := s.boots[key]
@@ -215,8 +222,9 @@ func (s *StreamReader) open(datagram []byte) (Frame, error) {
 	}
 	head, err := s.unseal.open(datagram, h, c)
 	if err != nil {
-		return Frame{}, err
+		return Frame{}, false, err
 	}
 	s.boots[key] = c
-	return s.unseal.frame(h, head, c)
+	f, err = s.unseal.frame(h, head, c)
+	return f, false, err
 }
