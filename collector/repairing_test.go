@@ -254,8 +254,8 @@ func TestLossOfTheLastFrameIsSeen(t *testing.T) {
 	program(t, "nft", "nftables")
 	drop("add", "table", "inet", "loss")
 	drop("add", "chain", "inet", "loss", "input", "{ type filter hook input priority 0; }")
-	drop("add", "rule", "inet", "loss", "input", "iifname eth0 meta l4proto udp drop")
-	publishAll(a, "web1", 1, 2) // the beats of the first are put off by the second
+	drop("add", "rule", "inet", "loss", "input", `iifname eth0 meta l4proto udp @th,64,24 0x4b5746 drop`) // frames, "KWF", alone: the beats pass
+	publishAll(a, "web1", 1, 2)                                                                           // the beats of the first are put off by the second
 	drop("flush", "ruleset")
 	stored(t, reader, "web1", 3)
 }
