@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"keepwatch/extractor/normalize"
-	"keepwatch/internal/conf"
 	"keepwatch/metric"
 )
 
@@ -18,18 +17,12 @@ const (
 	maxRenamesLogged = 100
 )
 
-// SetHosts puts other rules in force by which names are one host. What changes is logged. On an error, which says
-// what two rules disagree about, the old ones stay.
-func (e *Extractor) SetHosts(c conf.HostNames) error {
-	rules, err := normalize.NewNames(c)
-	if err != nil {
-		return err
-	}
+// setRules puts other rules in force by which names are one host. What changes is logged.
+func (e *Extractor) setRules(rules *normalize.Names) {
 	for _, p := range e.pulls {
 		p.rules.Store(rules)
 	}
 	e.polled.setRules(rules)
-	return nil
 }
 
 // setRules takes rules over; those that are in force change nothing.

@@ -212,10 +212,11 @@ func TestWrapsOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestSetHostsRefuses(t *testing.T) {
+func TestPrepareRefuses(t *testing.T) {
 	e := &Extractor{}
-	err := e.SetHosts(conf.HostNames{Aliases: []conf.HostAlias{{Host: "a", Names: []string{"x"}}, {Host: "b", Names: []string{"x"}}}})
-	if err == nil || !strings.Contains(err.Error(), `"x"`) {
+	var c conf.Extractor
+	c.Hosts = conf.HostNames{Aliases: []conf.HostAlias{{Host: "a", Names: []string{"x"}}, {Host: "b", Names: []string{"x"}}}}
+	if _, err := e.Prepare(c, keyring(t)); err == nil || !strings.Contains(err.Error(), `"x"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"keepwatch/bus"
+	"keepwatch/collector/frame"
 	"keepwatch/extractor/ganglia"
 	"keepwatch/extractor/normalize"
 	"keepwatch/internal/batch"
@@ -118,11 +119,20 @@ func (e *Extractor) clusterNames() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Reload puts another configuration in force: extractor.hosts and extractor.ganglia.accept_from; the rest is read at
-// start. On an error the old one stays.
-func (e *Extractor) Reload(c conf.Extractor) error {
-	if err := e.SetHosts(c.Hosts); err != nil {
-		return err
+// Prepare checks another configuration: extractor.hosts, extractor.ganglia.accept_from and the keys; the rest is read at
+// start. The error says what is wrong with it. use puts it in force, whole; until then nothing has changed.
+func (e *Extractor) Prepare(c conf.Extractor, keys *frame.Keyring) (use func(), err error) {
+	rules, err := normalize.NewNames(c.Hosts)
+	if err != nil {
+		return nil, err
 	}
-	return e.poller.SetAccess(c.Ganglia.AcceptFrom)
+	access, err := e.poller.Access(c.Ganglia.AcceptFrom)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		e.setRules(rules)
+		access()
+		e.SetKeys(keys)
+	}, nil
 }

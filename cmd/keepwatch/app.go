@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -63,6 +61,9 @@ type app struct {
 	extractor atomic.Pointer[extractor.Extractor] // set when what is central has come up
 	ui        *ui.UI
 
+	reloading sync.Mutex
+	inForce   conf.Config // conf, with what reloads have changed in it
+
 	mu     sync.Mutex
 	status map[string]func() any // of each role, for keepwatch status
 }
@@ -73,6 +74,7 @@ func (g *global) runRoles(ctx context.Context, out io.Writer, roles ...string) (
 	if a.conf, err = g.load(); err != nil {
 		return err
 	}
+	a.inForce = a.conf
 	a.log = logs.New(os.Stderr, a.conf.Log, &a.level)
 	slog.SetDefault(a.log)
 	a.undo = run.Stack{Log: a.log, Timeout: 25 * time.Second}
@@ -164,21 +166,9 @@ func (a *app) central(ctx context.Context) (err error) {
 
 func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.Handler) (err error) {
 	if a.has(roleExtractor) {
-		keys, err := collector.LoadKeys(a.conf.Collector.Keys, a.data.Path)
-		if err != nil {
+		if err := a.addExtractor(group); err != nil {
 			return err
 		}
-		e, err := extractor.New(extractor.Options{
-			Config: a.conf.Extractor, Cluster: a.conf.Cluster, Local: a.conf.Collector.Serve.Listen, Interval: a.conf.Collector.Interval,
-			LocalXML: a.localXML(), Authority: a.conf.UI.PublicURL(),
-			HostDmax: a.conf.Collector.HostDmax, Keys: keys, DataDir: a.data.Path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
-		})
-		if err != nil {
-			return err
-		}
-		a.extractor.Store(e)
-		a.tell(roleExtractor, func() any { return e.Status() })
-		group.Add(roleExtractor, e.Run)
 	}
 	if a.has(roleAlerter) {
 		al, err := alerter.New(alerter.Options{Config: a.conf.Alerter, DB: a.db, Bus: a.bus, URL: a.conf.UI.PublicURL(), Log: a.log.With("part", roleAlerter)})
@@ -191,6 +181,29 @@ func (a *app) addCentral(ctx context.Context, group *run.Group, prometheus http.
 		return a.addControl(group, prometheusOnly(prometheus))
 	}
 	return a.addUI(ctx, group, prometheus)
+}
+
+// addExtractor adds an extractor of the configuration that is in force now, a while after the start perhaps.
+func (a *app) addExtractor(group *run.Group) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	c := &a.inForce
+	keys, err := collector.LoadKeys(c.Collector.Keys, a.data.Path)
+	if err != nil {
+		return err
+	}
+	e, err := extractor.New(extractor.Options{
+		Config: c.Extractor, Cluster: c.Cluster, Local: c.Collector.Serve.Listen, Interval: c.Collector.Interval,
+		LocalXML: a.localXML(), Authority: c.UI.PublicURL(),
+		HostDmax: c.Collector.HostDmax, Keys: keys, DataDir: a.data.Path, Bus: a.bus, DB: a.db, Log: a.log.With("part", roleExtractor),
+	})
+	if err != nil {
+		return err
+	}
+	a.extractor.Store(e)
+	a.tell(roleExtractor, func() any { return e.Status() })
+	group.Add(roleExtractor, e.Run)
+	return nil
 }
 
 // localXML is where this host's own collector serves gmond's XML, if it does.
@@ -283,45 +296,4 @@ func (a *app) statusNow(started time.Time) map[string]any {
 		s[role] = status()
 	}
 	return s
-}
-
-// reloadOnHangup reads the configuration again on SIGHUP. A file that is wrong leaves the running one in force.
-func (a *app) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-hangup:
-		}
-		if err := a.reload(); err != nil {
-			a.log.Error("cannot reload; the running configuration stays in force", "err", err)
-			continue
-		}
-		a.log.Info("reloaded: log, collector and the names of hosts; the HA agent was told to, the other parts read the file when they start")
-	}
-}
-
-func (a *app) reload() error {
-	next, err := a.global.load()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	if a.collector != nil {
-		errs = append(errs, a.collector.Reload(next.Collector))
-	}
-	if e := a.extractor.Load(); e != nil {
-		errs = append(errs, e.Reload(next.Extractor))
-	}
-	if a.haagent != nil {
-		a.haagent.reload()
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	logs.SetLevel(next.Log, &a.level)
-	return nil
 }

@@ -71,9 +71,11 @@ func New(opt Options) (*Poller, error) {
 		opt: opt, log: opt.Log, claims: claims{by: make(map[string][]int)}, converters: make(map[string]*converter),
 		dial: func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) },
 	}
-	if err := p.SetAccess(opt.Config.AcceptFrom); err != nil {
+	access, err := p.Access(opt.Config.AcceptFrom)
+	if err != nil {
 		return nil, err
 	}
+	access()
 	sources := opt.Config.Sources
 	if len(sources) == 0 && opt.Local != "" {
 		addr, err := reachable(opt.Local)
@@ -107,14 +109,13 @@ func reachable(listen string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// SetAccess puts another accept_from in force for clients to come.
-func (p *Poller) SetAccess(acceptFrom []string) error {
+// Access checks another accept_from; use puts it in force for clients to come.
+func (p *Poller) Access(acceptFrom []string) (use func(), err error) {
 	l, err := acl.Parse(acceptFrom)
 	if err != nil {
-		return fmt.Errorf("extractor.ganglia.accept_from: %w", err)
+		return nil, fmt.Errorf("extractor.ganglia.accept_from: %w", err)
 	}
-	p.access.Store(l)
-	return nil
+	return func() { p.access.Store(l) }, nil
 }
 
 // Run polls and serves until ctx ends and returns nil, or the error of the Sink.
