@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"keepwatch/internal/batch"
 	"keepwatch/metric"
 )
 
@@ -163,5 +164,20 @@ func TestRestoreRefusesNonsense(t *testing.T) {
 	}
 	if v := cs.unwind(cs.of("a"), 1, math.MaxFloat64); v != math.MaxFloat64 {
 		t.Errorf("got %v", v)
+	}
+}
+
+func TestNumbersStayNumbers(t *testing.T) {
+	n, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := metric.MustSeries("c", "web1", "gmond_cpu_speed", nil, "MHz", metric.Gauge)
+	for _, v := range []float64{math.MaxFloat64, -math.MaxFloat64} {
+		b := &batch.Batch{Samples: []metric.Sample{{Series: s, Time: 1, Value: v}}}
+		n.Batch(b, nil)
+		if got := b.Samples[0].Value; got != v {
+			t.Errorf("%v MHz became %v %s, want the largest number there is", v, got, b.Samples[0].Series.Unit)
+		}
 	}
 }

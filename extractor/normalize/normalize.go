@@ -5,6 +5,7 @@
 package normalize
 
 import (
+	"math"
 	"strings"
 
 	"keepwatch/internal/batch"
@@ -79,7 +80,7 @@ func (n *Normalizer) Batch(b *batch.Batch, hosts Hosts) {
 			s.Value = n.counters.unwind(o.counter, s.Time, s.Value)
 		}
 		for i, t := range o.targets {
-			x := metric.Sample{Series: t.series, Time: s.Time, Value: t.scale*s.Value + t.offset}
+			x := metric.Sample{Series: t.series, Time: s.Time, Value: finite(t.scale*s.Value + t.offset)}
 			if i == 0 {
 				out = append(out, x)
 			} else {
@@ -95,6 +96,9 @@ func (n *Normalizer) Batch(b *batch.Batch, hosts Hosts) {
 		}
 	}
 }
+
+// finite keeps a number a number: JSON has no other ones.
+func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
 
 // outcome gives what a series becomes whose host is kept under that name.
 func (n *Normalizer) outcome(s *metric.Series, host string) outcome {
