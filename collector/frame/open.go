@@ -47,7 +47,8 @@ type bootKey struct {
 type boot struct {
 	cached
 	window window
-	heard  int64 // receiver's clock, ms
+	told   uint64 // highest sequence that a beat told of
+	heard  int64  // receiver's clock, ms
 }
 
 // NewOpener makes an Opener that accepts every key of the ring.

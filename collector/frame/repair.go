@@ -121,7 +121,19 @@ func (o *Opener) Beat(datagram []byte) (Beat, error) {
 	if m <= 0 || n+m != len(plain) || newest > 1<<62 || oldest > newest+1 {
 		return Beat{}, fmt.Errorf("%w: beat of frames %d to %d", ErrMalformed, oldest, newest)
 	}
+	b.told = max(b.told, newest)
 	return Beat{h.boot, oldest, newest}, nil
+}
+
+// Late reports whether the sender of a frame that was opened is known to have sent others after it: what the frame says
+// was so, and may be so no more.
+func (o *Opener) Late(f Origin) bool {
+	for i := range o.unseal.ring.keys {
+		if b := o.boots[bootKey{o.unseal.ring.keys[i].id, f.Boot}]; b != nil && max(b.window.top, b.told) > f.Seq {
+			return true
+		}
+	}
+	return false
 }
 
 // Range is some sequences of one boot, First to Last.

@@ -43,6 +43,40 @@ func TestBeat(t *testing.T) {
 	}
 }
 
+func TestLate(t *testing.T) {
+	ring := testRing(t)
+	s, o := testSealer(t, ring, "web1", Boot{start.UnixMilli(), 7}), testOpener(t, ring)
+	var frames [][]byte
+	late := func(i int) bool {
+		t.Helper()
+		f, err := o.Open(frames[i], start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.Late(f.Origin)
+	}
+	for range 6 {
+		frames = append(frames, sealAll(t, s, samples(1), start)...)
+	}
+	for _, c := range []struct {
+		frame int
+		want  bool
+	}{{0, false}, {2, false}, {1, true}, {3, false}} {
+		if got := late(c.frame); got != c.want {
+			t.Errorf("frame %d: got %v", c.frame, got)
+		}
+	}
+	if _, err := o.Beat(s.Beat(1)); err != nil {
+		t.Fatal(err)
+	}
+	if !late(4) || late(5) {
+		t.Error("after a beat that told of frame 5: want frame 4 alone to be late")
+	}
+	if o.Late(Origin{Boot{1, 1}, 1}) {
+		t.Error("a frame of a boot that was never heard is late")
+	}
+}
+
 func TestRequest(t *testing.T) {
 	a, b := testKey(t, 1, "a"), testKey(t, 2, "b")
 	boot, now := Boot{start.UnixMilli(), 7}, start.UnixMilli()

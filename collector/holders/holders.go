@@ -26,7 +26,6 @@ const (
 	Again    = 5_000     // in a conflict a holder says again after this
 	Fresh    = 20_000    // a word older than this counts no more in a conflict
 	Forget   = 3_600_000 // a word older than this is forgotten
-	reorder  = 10_000    // a word that is this much older than the last one came out of order; older still: a clock was set
 )
 
 // Metrics that hosts tell, and the one that this package makes of them.
@@ -87,16 +86,15 @@ func New(max int) *Table {
 // Dropped is how many words were forgotten because there were too many.
 func (t *Table) Dropped() uint64 { return t.dropped }
 
-// Hear takes a word and appends the event of a conflict that it begins or ends. What is no address is passed over.
+// Hear takes a word and appends the event of a conflict that it begins or ends. Of each host the words must come in the
+// order in which it said them, and none that came late: that a host said something once confirms nothing now. What is
+// no address is passed over.
 func (t *Table) Hear(w Word, events []metric.Event) []metric.Event {
 	address, ok := parse(w.VIP)
 	if !ok {
 		return events
 	}
 	x := t.word(vipKey{w.Cluster, address}, &w)
-	if early := x.Time - w.Time; early > 0 && early < reorder {
-		return events
-	}
 	if w.Held && (!x.Held || w.Heard-x.Heard > Fresh) {
 		x.since, x.from = w.Time, w.Heard
 	}

@@ -169,11 +169,6 @@ func TestConflicts(t *testing.T) {
 		0     b nonsense up
 		1000  a nonsense up
 		1000  b nonsense up`)
-	f("a word out of order", `
-		5000  a 10.0.0.1 down
-		4000  a 10.0.0.1 up
-		5000  b 10.0.0.1 up
-		6000  tick`)
 }
 
 // Two instances of one host are one holder, and clusters have nothing to do with each other.

@@ -3,14 +3,16 @@ package share
 import (
 	"cmp"
 	"slices"
+
+	"keepwatch/collector/frame"
 )
 
 type memberKey struct{ cluster, kind, check string }
 
-// member is one collector that stands ready for one check. Times are ms.
+// member is one collector that stands ready for one check.
 type member struct {
-	time  int64 // by its clock
-	heard int64 // by ours
+	said  frame.Origin
+	heard int64 // ms, by our clock
 	ready bool
 }
 
@@ -35,10 +37,10 @@ func (t *Table) hearMember(w Word, heard int64) {
 		of[s.Host] = m
 		t.nMember++
 	}
-	if late(m.time, w.Time) {
+	if before(w.Origin, m.said) {
 		return
 	}
-	*m = member{time: w.Time, heard: heard, ready: w.Value == 1}
+	*m = member{said: w.Origin, heard: heard, ready: w.Value == 1}
 }
 
 // Runs reports whether self is one of the members that run a check: those of the best ranks, as many as it wants vantage

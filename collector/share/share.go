@@ -11,6 +11,7 @@ package share
 import (
 	"time"
 
+	"keepwatch/collector/frame"
 	"keepwatch/metric"
 )
 
@@ -36,15 +37,19 @@ const (
 	MaxViews   = 20_000  // targets times vantage points, likewise
 
 	forget      = 3_600_000 // ms; what was not heard for longer is forgotten
-	reorder     = 10_000    // ms; a word that is this much older than the last one came out of order; older still: a clock was set
+	settle      = 1_000     // ms; the words that were said after a late one have come within this
 	maxInterval = 86_400    // s, of a check
 )
 
-// Word is one sample of a metric of this package as it was heard.
+// Word is one sample of a metric of this package as it was heard. The order in which a sender said its words is that of
+// their origins and not of their times: a clock may be set. Which of two boots is the later one decides who opens
+// their frames, so a word of another boot counts.
 type Word struct {
 	Series *metric.Series
 	Time   int64 // ms since the epoch, by the sender's clock
 	Value  float64
+	Origin frame.Origin // of the frame; those of one frame have the same one
+	Late   bool         // the sender is known to have sent other frames after it
 }
 
 // Check is one check of which a collector asks whether to run it.
@@ -127,5 +132,5 @@ func (t *Table) clockSetBack(now int64) {
 	t.swept = min(t.swept, now)
 }
 
-// late reports whether a word of that time came out of order after one of the time last.
-func late(last, now int64) bool { return last > now && last-now < reorder }
+// before reports whether a word was said before another one of the same sender's run.
+func before(word, last frame.Origin) bool { return word.Boot == last.Boot && word.Seq < last.Seq }

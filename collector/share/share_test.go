@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"keepwatch/collector/frame"
 	"keepwatch/metric"
 
 	"pgregory.net/rapid"
@@ -16,7 +17,15 @@ const second = int64(1000)
 
 func ready(host, check string, at int64, value float64) Word {
 	labels := []metric.Label{{Name: "kind", Value: "tcp"}, {Name: "check", Value: check}}
-	return Word{Series: metric.MustSeries("lab", host, Member, labels, "", metric.State), Time: at, Value: value}
+	return Word{
+		Series: metric.MustSeries("lab", host, Member, labels, "", metric.State), Time: at, Value: value, Origin: frame.Origin{Seq: uint64(at)},
+	}
+}
+
+// of gives a word another origin.
+func of(w Word, boot, seq uint64) Word {
+	w.Origin = frame.Origin{Boot: frame.Boot{Random: boot}, Seq: seq}
+	return w
 }
 
 func names(t *rapid.T, label string, least int) []string {
@@ -117,6 +126,9 @@ func TestWhoCounts(t *testing.T) {
 	f("of another check", "self", ready("a", "mail", 10*second, 1))
 	f("has left", "self", ready("a", "web", 10*second, 1), ready("a", "web", 11*second, 0))
 	f("has left, and an older word comes late", "self", ready("a", "web", 11*second, 0), ready("a", "web", 10*second, 1))
+	f("has left, and a much older word comes late", "self", of(ready("a", "web", 19*second, 0), 1, 90), of(ready("a", "web", 5*second, 1), 1, 10))
+	f("has left, and was started again with its clock set back", "a self", of(ready("a", "web", 19*second, 0), 1, 90), of(ready("a", "web", 5*second, 1), 2, 1))
+	f("has its clock set back", "a self", of(ready("a", "web", 19*second, 0), 1, 90), of(ready("a", "web", 18*second, 1), 1, 91))
 	f("has come back", "a self", ready("a", "web", 11*second, 0), ready("a", "web", 12*second, 1))
 	f("too many", "a b c self", ready("a", "web", 10*second, 1), ready("b", "web", 10*second, 1), ready("c", "web", 10*second, 1), ready("d", "web", 10*second, 1))
 }

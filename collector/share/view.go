@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"keepwatch/collector/frame"
 	"keepwatch/metric"
 )
 
@@ -15,6 +16,7 @@ type target struct {
 	views  []*view // by vantage
 	series *metric.Series
 	dirty  bool
+	until  int64 // ms: it is not judged before, by our clock; 0: a late word begins a wait
 	cause  int64 // ms: the newest word since it was judged, by its sender's clock
 
 	known  bool // value holds: there is a fresh view
@@ -33,6 +35,8 @@ type view struct {
 	time     int64 // of View, by its clock
 	heard    int64 // of View, by ours
 	last     int64 // of any word, by ours
+
+	saidView, saidInterval, saidQuorum frame.Origin
 }
 
 // life is for how long a view counts.
@@ -54,11 +58,31 @@ func (t *Table) hearView(w Word, heard int64) {
 		t.dropped++
 		return
 	}
-	if late(v.time, w.Time) {
+	if !v.hear(&w, heard) {
 		return
 	}
 	v.last = heard
-	switch s.Name {
+	if w.Late && x.until == 0 {
+		x.until = heard + settle
+	}
+	x.cause = max(x.cause, w.Time)
+	x.dirt(t)
+}
+
+// hear takes a word, unless one of its kind that was said after it has been heard.
+func (v *view) hear(w *Word, heard int64) bool {
+	said := &v.saidView
+	switch w.Series.Name {
+	case Interval:
+		said = &v.saidInterval
+	case Quorum:
+		said = &v.saidQuorum
+	}
+	if before(w.Origin, *said) {
+		return false
+	}
+	*said = w.Origin
+	switch w.Series.Name {
 	case View:
 		v.up, v.looked, v.time, v.heard = w.Value == 1, true, w.Time, heard
 	case Interval:
@@ -72,8 +96,7 @@ func (t *Table) hearView(w Word, heard int64) {
 			v.quorum = int(w.Value)
 		}
 	}
-	x.cause = max(x.cause, w.Time)
-	x.dirt(t)
+	return true
 }
 
 // view finds the place of a view, or makes it; nil when there are too many.
@@ -114,11 +137,24 @@ func (x *target) dirt(t *Table) {
 	}
 }
 
-// judge brings the targets of which something was heard up to date.
+// waits reports whether a late word came a moment ago. Such words come in the order in which they were said, long after
+// they were: what one of them says may be over by the next, so it is no news before that had time to come.
+func (x *target) waits(now int64) bool {
+	if left := x.until - now; 0 < left && left <= settle {
+		return true
+	}
+	x.until = 0
+	return false
+}
+
+// judge brings the targets of which something was heard up to date, those that wait at a later Tick.
 func (t *Table) judge(now int64) {
 	for i, x := range t.dirty {
 		t.dirty[i] = nil
 		x.dirty = false
+		if x.waits(now) {
+			continue
+		}
 		known, value := x.combine(now)
 		if known && (!x.known || value != x.value) {
 			x.cause = max(x.cause, x.expired(now))

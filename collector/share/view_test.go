@@ -101,6 +101,101 @@ func TestSamplesKeepToOurTime(t *testing.T) {
 	}
 }
 
+// heardAs hears words of one vantage point on the check "web", a frame in each line: "MS SEQ WORD...", MS by our clock.
+// A word is interval, quorum, up, down or leaves; those after "late" come late; "tick" is a Tick. It gives what is said
+// when it changes, as "MS=VALUE".
+func heardAs(t *testing.T, lines string) string {
+	t.Helper()
+	table := New(10, 10)
+	var out []string
+	for line := range strings.Lines(lines) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		var now int64
+		var seq uint64
+		if _, err := fmt.Sscan(line, &now, &seq); err != nil {
+			t.Fatal(err)
+		}
+		say := func(name string, value float64, late bool) {
+			labels := []metric.Label{{Name: "check", Value: "web"}, {Name: "target", Value: "10.0.0.9:80"}, {Name: "vantage", Value: "a"}}
+			w := Word{Series: metric.MustSeries("lab", "vip", name, labels, "", metric.State), Time: int64(seq) * second, Value: value, Late: late}
+			table.Hear(of(w, 1, seq), now)
+		}
+		late := false
+		for _, word := range fields[2:] {
+			switch word {
+			case "late":
+				late = true
+			case "leaves":
+				say(Interval, 0, late)
+			case "interval":
+				say(Interval, 60, late)
+			case "quorum":
+				say(Quorum, 1, late)
+			case "up":
+				say(View, 1, late)
+			case "down":
+				say(View, 0, late)
+			case "tick":
+				table.Tick(now)
+			default:
+				t.Fatalf("word %q", word)
+			}
+		}
+		if table.Changed(now) {
+			for _, s := range table.Samples(now, now, false, nil) {
+				out = append(out, fmt.Sprintf("%d=%g", now, s.Value))
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// What was lost and is sent again is heard after what was said since.
+func TestWordsThatComeLate(t *testing.T) {
+	f := func(name, want, lines string) {
+		t.Helper()
+		if got := heardAs(t, lines); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	f("older than what is known, by however much", "100000=1", `
+		100000 100 interval quorum up
+		100100 40  late interval quorum down
+		102000 40  tick`)
+	f("of a vantage point that has left", "100000=1", `
+		100000 100 interval quorum up
+		101000 110 leaves
+		101100 105 late interval quorum down
+		103000 105 tick`)
+	f("of which a part is known: each word has its own order", "100100=0", `
+		100000 101 interval quorum
+		100100 100 down`)
+	f("transitions that are over are no news", "100000=1 171100=0", `
+		100000 100 interval quorum up
+		170000 130 late interval quorum down
+		170010 140 late interval quorum up
+		170020 150 late interval quorum down
+		170900 150 tick
+		171100 150 tick`)
+	f("a change that is over at the end", "100000=1", `
+		100000 100 interval quorum up
+		170000 130 late interval quorum down
+		170010 140 late interval quorum up
+		172000 140 tick`)
+	f("late words without an end", "100000=1 101200=0", `
+		100000 100 interval quorum up
+		100100 101 late interval quorum down
+		100700 102 late interval quorum down
+		101200 103 late interval quorum down`)
+	f("our clock was set back meanwhile", "100000=1 40000=0", `
+		100000 100 interval quorum up
+		100100 101 late interval quorum down
+		40000  101 tick`)
+}
+
 func TestViewsAreBoundedAndForgotten(t *testing.T) {
 	table := New(10, 2)
 	for _, v := range []string{"a", "b", "c"} {

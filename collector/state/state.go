@@ -140,13 +140,14 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 	s.events = visit.commit(s.events, &f, from, at.UnixMilli())
 	samplesTotal.Add(n)
 	s.history.Append(at.UnixMilli(), datagram)
-	s.hold(visit, at)
+	s.hold(visit, f.Origin, at)
 	return nil
 }
 
 // hold judges what was said in a frame by HA agents and of shared checks. A change is published at once.
-func (s *State) hold(visit *visit, at time.Time) {
+func (s *State) hold(visit *visit, origin frame.Origin, at time.Time) {
 	ms := at.UnixMilli()
+	visit.date(origin, s.opener.Late(origin))
 	for _, h := range visit.silent {
 		s.events = s.vips.Silent(h.cluster, h.name, ms, s.events)
 	}

@@ -111,6 +111,17 @@ func (v *visit) agent(h *host, hash uint64, s batch.Raw) {
 	}
 }
 
+// date notes from which frame the words are. Those of HA agents in one that came late are passed over: they are said again,
+// and that a host held an address once is no proof that it does.
+func (v *visit) date(origin frame.Origin, late bool) {
+	if late {
+		v.words, v.silent = v.words[:0], v.silent[:0]
+	}
+	for i := range v.checks {
+		v.checks[i].Origin, v.checks[i].Late = origin, late
+	}
+}
+
 func (v *visit) abort() {
 	v.clear()
 	for _, h := range v.made {
