@@ -49,7 +49,7 @@ func (d *Folder) checkFormat() error {
 	file := d.File("FORMAT")
 	b, err := os.ReadFile(file)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist), err == nil && len(b) == 0: // the power failed before the text was on disk
 		if err := os.WriteFile(file, []byte(format+"\n"), 0o644); err != nil {
 			return fmt.Errorf("cannot write to the data folder: %w", Full(err))
 		}

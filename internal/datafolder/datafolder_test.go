@@ -61,3 +61,20 @@ func TestFull(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A power failure just after the first start may leave the file without its text.
+func TestFormatIsWrittenAgain(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "FORMAT")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if got, err := os.ReadFile(file); err != nil || string(got) != format+"\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
