@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 
 const (
 	maxClients    = 64
+	maxGreeting   = 256 // clients that have not yet said a hello that opens
+	greetingFrom  = 8   // of them from one address: who has no key keeps nobody else out
+	warnEvery     = time.Minute
 	helloTimeout  = 5 * time.Second
 	writeTimeout  = 10 * time.Second
 	entriesAtOnce = 256 // of at most frame.MaxPayload bytes: the memory of one client
@@ -27,6 +31,11 @@ const (
 var (
 	streamRefused = metrics.GetOrCreateCounter(`keepwatch_collector_streams_refused_total`)
 	streamSlow    = metrics.GetOrCreateCounter(`keepwatch_collector_streams_too_slow_total`)
+)
+
+var (
+	errManyGreeting = errors.New("too many clients have connected that have not said hello")
+	errManyClients  = errors.New("64 streams are served, which is the most")
 )
 
 // ErrTooSlow ends a stream whose reader let the log run away from it.
@@ -39,16 +48,19 @@ type Server struct {
 	log     *slog.Logger
 	server  *tcpserve.Server
 
-	mu      sync.Mutex
-	greeter *frame.Greeter
+	mu       sync.Mutex
+	greeter  *frame.Greeter
+	greeting map[netip.Addr]int // clients that have not yet said hello
+	clients  int                // that have
+	warned   time.Time          // of a refusal
 }
 
 // NewServer serves the history of a state to holders of one of the keys.
 func NewServer(s *State, keys *frame.Keyring, log *slog.Logger) *Server {
 	return &Server{
-		history: s.History(), log: log, greeter: frame.NewGreeter(keys),
+		history: s.History(), log: log, greeter: frame.NewGreeter(keys), greeting: make(map[netip.Addr]int),
 		server: tcpserve.New(tcpserve.Options{
-			Name: "stream", Clients: maxClients, PerAddress: maxClients, Client: -1, Write: writeTimeout, Log: log,
+			Name: "stream", Clients: maxClients + maxGreeting, PerAddress: maxClients + greetingFrom, Client: -1, Write: writeTimeout, Log: log,
 		}),
 	}
 }
@@ -61,7 +73,11 @@ func (s *Server) SetKeys(keys *frame.Keyring) {
 }
 
 // Clients is the number of streams now.
-func (s *Server) Clients() int { return s.server.Clients() }
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients
+}
 
 // Run accepts clients until ctx ends, then closes the listener and all streams and returns nil.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
@@ -69,15 +85,14 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) client(ctx context.Context, conn net.Conn) error {
-	streamClients.Inc()
-	defer streamClients.Dec()
 	log := s.log.With("client", conn.RemoteAddr().String())
 	w, since, err := s.greet(conn)
 	if err != nil {
 		streamRefused.Inc()
-		log.Warn("stream client refused", "err", err)
+		log.Log(ctx, s.refusalLevel(time.Now()), "stream client refused", "err", err)
 		return err
 	}
+	defer s.leave()
 	log.Info("stream client connected", "since", since)
 	err = s.stream(ctx, conn, w, since)
 	if errors.Is(err, ErrTooSlow) {
@@ -89,26 +104,77 @@ func (s *Server) client(ctx context.Context, conn net.Conn) error {
 	return err
 }
 
-func (s *Server) greet(conn net.Conn) (*frame.StreamWriter, int64, error) {
-	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return nil, 0, err
-	}
-	hello := make([]byte, frame.HelloSize)
-	if _, err := io.ReadFull(conn, hello); err != nil {
-		return nil, 0, fmt.Errorf("no hello: %w", err)
-	}
-	var nonce frame.Nonce
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return nil, 0, fmt.Errorf("cannot draw a nonce: %w", err)
-	}
+// refusalLevel keeps who is refused again and again from filling the log.
+func (s *Server) refusalLevel(now time.Time) slog.Level {
 	s.mu.Lock()
-	w, since, err := s.greeter.Accept(hello, nonce, time.Now())
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if now.Sub(s.warned) < warnEvery {
+		return slog.LevelDebug
+	}
+	s.warned = now
+	return slog.LevelWarn
+}
+
+// greet reads a client's hello and answers it. Without an error the client has a place, until leave.
+func (s *Server) greet(conn net.Conn) (*frame.StreamWriter, int64, error) {
+	from := tcpserve.AddrOf(conn)
+	if !s.awaitHello(from) {
+		return nil, 0, errManyGreeting
+	}
+	w, since, err := s.readHello(conn, from)
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = conn.Write(w.AppendClock(w.AppendGreeting(nil), time.Now().UnixMilli()))
+	if _, err = conn.Write(w.AppendClock(w.AppendGreeting(nil), time.Now().UnixMilli())); err != nil {
+		s.leave()
+	}
 	return w, since, err
+}
+
+func (s *Server) awaitHello(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greeting[from] >= greetingFrom {
+		return false
+	}
+	s.greeting[from]++
+	return true
+}
+
+// readHello gives back the place of a client that has not said hello, and takes one of a stream.
+func (s *Server) readHello(conn net.Conn, from netip.Addr) (w *frame.StreamWriter, since int64, err error) {
+	var nonce frame.Nonce
+	hello := make([]byte, frame.HelloSize)
+	if err = conn.SetDeadline(time.Now().Add(helloTimeout)); err == nil {
+		_, err = io.ReadFull(conn, hello)
+	}
+	if err == nil {
+		_, err = rand.Read(nonce[:])
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greeting[from]--; s.greeting[from] == 0 {
+		delete(s.greeting, from)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("no hello: %w", err)
+	}
+	if w, since, err = s.greeter.Accept(hello, nonce, time.Now()); err != nil {
+		return nil, 0, err
+	}
+	if s.clients >= maxClients {
+		return nil, 0, errManyClients
+	}
+	s.clients++
+	streamClients.Inc()
+	return w, since, nil
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients--
+	streamClients.Dec()
 }
 
 // stream sends entries as they come and a heartbeat whenever there was nothing to send for a while.

@@ -2,11 +2,15 @@ package state
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,25 +20,38 @@ import (
 // serve runs a server on loopback until the test ends.
 func serve(t *testing.T, s *State) (address string) {
 	t.Helper()
+	address, _ = run(t, NewServer(s, ring(t), quiet))
+	return address
+}
+
+// run runs a server on loopback until stop or the end of the test.
+func run(t *testing.T, server *Server) (address string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { done <- NewServer(s, ring(t), quiet).Run(ctx, l) }()
-	t.Cleanup(func() {
+	go func() { done <- server.Run(ctx, l) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	return l.Addr().String()
+	t.Cleanup(stop)
+	return l.Addr().String(), stop
 }
 
 func connect(t *testing.T, address string, keys *frame.Keyring, since int64) (*frame.StreamReader, net.Conn) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	return connectBy(t, &net.Dialer{}, address, keys, since)
+}
+
+func connectBy(t *testing.T, by *net.Dialer, address string, keys *frame.Keyring, since int64) (*frame.StreamReader, net.Conn) {
+	t.Helper()
+	conn, err := by.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +154,65 @@ func TestStreamRefusesWithoutTheKey(t *testing.T) {
 	}
 	if got, err := io.ReadAll(conn); len(got) != 0 || err != nil {
 		t.Errorf("plain bytes were answered with %x, %v; want a closed connection", got, err)
+	}
+}
+
+// Who reaches the port and has no key takes no place from others, and is told of once.
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	s := newState(t, nil)
+	var told bytes.Buffer
+	server := NewServer(s, ring(t), slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	address, stop := run(t, server)
+	const strangers = greetingFrom + 4
+	refused := make(chan error, strangers)
+	var conns []net.Conn
+	for range strangers {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+		go func() {
+			_, err := conn.Read(make([]byte, 1))
+			refused <- err
+		}()
+	}
+	for range strangers - greetingFrom { // the others wait for their hello
+		if err := <-refused; !errors.Is(err, io.EOF) {
+			t.Errorf("got %v, want a closed connection", err)
+		}
+	}
+	other := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for range greetingFrom + 2 { // who has said hello is counted apart
+		r, _ := connectBy(t, other, address, ring(t), 0)
+		if rec, err := r.Next(); err != nil || !rec.Heartbeat {
+			t.Fatalf("a client with the key: %+v, %v", rec, err)
+		}
+	}
+	if n := server.Clients(); n != greetingFrom+2 {
+		t.Errorf("%d streams, want %d", n, greetingFrom+2)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	for range greetingFrom {
+		<-refused
+	}
+	stop()
+	if n := strings.Count(told.String(), "stream client refused"); n != 1 {
+		t.Errorf("%d lines in the log, want 1:\n%s", n, &told)
+	}
+}
+
+// There are 64 streams, and no more.
+func TestStreamsAreBounded(t *testing.T) {
+	server := NewServer(newState(t, nil), ring(t), quiet)
+	address, _ := run(t, server)
+	for i := range maxClients + 1 {
+		r, _ := connect(t, address, ring(t), 0)
+		if _, err := r.Next(); i < maxClients && err != nil || i == maxClients && !errors.Is(err, frame.ErrRefused) {
+			t.Fatalf("client %d: %v", i, err)
+		}
 	}
 }
 

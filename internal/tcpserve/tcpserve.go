@@ -154,7 +154,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // take serves a client if it may be and there is place; else its connection is closed without a byte.
 func (s *Server) take(ctx context.Context, g *errgroup.Group, c net.Conn, h Handler) {
-	addr := addrOf(c)
+	addr := AddrOf(c)
 	if s.opt.Access != nil && !s.opt.Access().Accepts(addr, s.opt.Local) {
 		s.refused.Inc()
 		s.log.Debug("client refused: no network of accept_from has it", "client", addr)
@@ -174,7 +174,8 @@ func (s *Server) take(ctx context.Context, g *errgroup.Group, c net.Conn, h Hand
 	})
 }
 
-func addrOf(c net.Conn) netip.Addr {
+// AddrOf is the address that a client connects from.
+func AddrOf(c net.Conn) netip.Addr {
 	p, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
 		return netip.Addr{}
