@@ -124,10 +124,12 @@ func TestConflictIsToldAndNotMerged(t *testing.T) {
 	}
 	// When the first is forgotten the name is free.
 	s.take.hostDmax = 100_000
-	for sec := int64(1045); sec <= 1120; sec += 15 {
+	for sec := int64(1036); sec <= 1096; sec += 15 {
 		s.say(sec, own("web1.b.net"))
 	}
-	same(t, s.say(1135, own("web1.b.net")), "web1 load 7", "web1 keepwatch_host_up 1")
+	same(t, s.say(1111, own("web1.b.net")), "web1 load 7", "web1 keepwatch_host_up 1",
+		`web1 is also web1.b.net, from collector by "strip_domains b.net"`,
+		"web1.b.net host_forgotten: web1.b.net is kept as web1 from now on: nothing more is said of it under this name")
 }
 
 // again is the stream of an extractor that was restarted with what its file holds.
