@@ -70,7 +70,12 @@ func receive(t *testing.T, n int, send func(), receivers ...*Receiver) []string 
 	send()
 	var out []string
 	for range n {
-		g := <-all
+		var g got
+		select {
+		case g = <-all:
+		case <-time.After(time.Minute):
+			t.Fatalf("%d of %d packets came within a minute", len(out), n)
+		}
 		if g.p.At.Before(before.Add(-time.Second)) || g.p.At.After(time.Now()) {
 			t.Errorf("receive time %v is not between %v and now", g.p.At, before)
 		}
