@@ -105,13 +105,19 @@ extractor: {clusters: [{name: web, collectors: ["%s"]}], ganglia: {xml: "", inte
 	sender := newSender(t, cluster)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { sender.run(stop); close(stopped) }()
-	kills := mayhem(aggregators, centre)
+	kills := mayhem(aggregators, centre, func(since time.Time) {
+		netnstest.Await(t, "samples that were sent after the centre was killed", func() error { return stored(t, database, since) })
+	})
 	close(stop)
 	<-stopped
 	t.Logf("%d samples sent, %d kills", len(sender.sent), kills)
 
 	check := func() error { return compare(t, database, sender.sent) }
 	netnstest.Await(t, "every sample in Postgres", check)
+	time.Sleep(2 * time.Second) // for what should not come
+	if err := check(); err != nil {
+		t.Error(err)
+	}
 }
 
 func write(t *testing.T, path, text string) {
@@ -140,8 +146,9 @@ collector:
 }
 
 // mayhem kills the aggregators in random order, each two seconds or so, and the centre once. No two aggregators are
-// dead at a time, so there is one that has heard what the dead ones had not told.
-func mayhem(aggregators []*machine, centre *machine) (kills int) {
+// dead at a time, and none dies while the centre has to catch up, so there is one that has heard what the dead ones had
+// not told.
+func mayhem(aggregators []*machine, centre *machine, caughtUp func(since time.Time)) (kills int) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for began, centreLives := time.Now(), true; time.Since(began) < lasts; kills++ {
@@ -150,9 +157,14 @@ func mayhem(aggregators []*machine, centre *machine) (kills int) {
 		m.kill()
 		if centreLives && time.Since(began) > lasts/2 {
 			centreLives = false
+			killed := time.Now()
 			centre.kill()
+			m.start()
 			centre.start()
+			caughtUp(killed)
+			tick.Reset(time.Second)
 			kills++
+			continue
 		}
 		<-tick.C
 		m.start()
@@ -160,7 +172,7 @@ func mayhem(aggregators []*machine, centre *machine) (kills int) {
 	return kills
 }
 
-// sample is what was sent. Its value is its own number: its time may be corrected on the way.
+// sample is what was sent. Its value is its own number.
 type sample struct {
 	host, metric string
 	value        float64
@@ -172,12 +184,12 @@ type sender struct {
 	conn    *net.UDPConn
 	sealers []*frame.Sealer
 	series  [][]*metric.Series
-	sent    map[sample]bool
+	sent    map[sample]int64 // when, ms since the epoch
 }
 
 func newSender(t *testing.T, node *netnstest.Node) *sender {
 	t.Helper()
-	s := &sender{t: t, sent: make(map[sample]bool)}
+	s := &sender{t: t, sent: make(map[sample]int64)}
 	to, err := net.ResolveUDPAddr("udp4", group)
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +243,7 @@ func (s *sender) host(i int) {
 	for _, series := range s.series[i] {
 		v := float64(len(s.sent))
 		b.Samples = append(b.Samples, metric.Sample{Series: series, Time: now.UnixMilli(), Value: v})
-		s.sent[sample{series.Host, series.Name, v}] = true
+		s.sent[sample{series.Host, series.Name, v}] = now.UnixMilli()
 	}
 	s.sealers[i].Seal(b, frame.Stamp{Now: now, Interval: time.Second}, func(datagram []byte) {
 		if _, err := s.conn.Write(datagram); err != nil {
@@ -240,8 +252,18 @@ func (s *sender) host(i int) {
 	})
 }
 
-// compare says what of the samples that were sent is not in Postgres, or there that was not sent, or twice.
-func compare(t *testing.T, database *db.DB, sent map[sample]bool) error {
+// stored says whether a sample is in Postgres that was taken after that time.
+func stored(t *testing.T, database *db.DB, since time.Time) error {
+	found := false
+	err := each(t, database, since.UnixMilli(), func(sample, int64) { found = true })
+	if err == nil && !found {
+		return fmt.Errorf("none since %v", since)
+	}
+	return err
+}
+
+// each gives the samples of the hosts in Postgres since a time, ms.
+func each(t *testing.T, database *db.DB, since int64, f func(s sample, at int64)) error {
 	var names []string
 	for j := range metrics {
 		names = append(names, fmt.Sprintf("test_%d", j))
@@ -257,17 +279,27 @@ func compare(t *testing.T, database *db.DB, sent map[sample]bool) error {
 	for _, r := range rows {
 		ids, of[r.ID] = append(ids, r.ID), r
 	}
+	return database.EachSample(t.Context(), ids, since, time.Now().Add(time.Hour).UnixMilli(), func(id int32, at int64, v float64) error {
+		f(sample{of[id].Host, of[id].Metric, v}, at)
+		return nil
+	})
+}
+
+// compare says what of the samples that were sent is not in Postgres, or there that was not sent, or twice, or at another
+// time: all clocks are one, and a second is no difference.
+func compare(t *testing.T, database *db.DB, sent map[sample]int64) error {
 	got := make(map[sample]int)
 	var wrong []string
-	err = database.EachSample(t.Context(), ids, 0, time.Now().Add(time.Hour).UnixMilli(), func(id int32, at int64, v float64) error {
-		k := sample{of[id].Host, of[id].Metric, v}
+	err := each(t, database, 0, func(k sample, at int64) {
 		if got[k]++; got[k] > 1 {
 			wrong = append(wrong, fmt.Sprintf("%v is there %d times, now at %d", k, got[k], at))
 		}
-		if !sent[k] {
+		switch then, ok := sent[k]; {
+		case !ok:
 			wrong = append(wrong, fmt.Sprintf("%v was not sent", k))
+		case at-then > 1000 || then-at > 1000:
+			wrong = append(wrong, fmt.Sprintf("%v was sent at %d and is stored at %d", k, then, at))
 		}
-		return nil
 	})
 	if err != nil {
 		return err
