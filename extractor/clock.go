@@ -67,11 +67,16 @@ func (t *taker) offset(f *frame.Frame, received int64, l *load, samples int) int
 }
 
 // ofAggregator is what the times of a frame are corrected by that its aggregator sealed at the time at which, as it is
-// told now, it was received. That tells what was sealed before the aggregator's clock was set.
+// told now, it was received: the two differ by what the aggregator's clock was set by since. A gmond sample is told from
+// that of another aggregator by its time alone, so that is kept to the millisecond. A derived frame may be one of another
+// collector, and late.
 func (t *taker) ofAggregator(f *frame.Frame, received int64) int64 {
-	by := t.aggregatorOffset()
-	if moved := received - f.Sent - by; moved > skewMoved || moved < -skewMoved {
-		return quantise(received - f.Sent)
+	by, told := t.aggregatorOffset(), received-f.Sent
+	switch moved := told - by; {
+	case f.Gmond:
+		return told
+	case moved > skewMoved || moved < -skewMoved:
+		return quantise(told)
 	}
 	return by
 }
