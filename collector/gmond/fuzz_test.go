@@ -3,6 +3,7 @@ package gmond
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -121,29 +122,67 @@ func sequences(f *testing.F) (out [][]byte) {
 	for i, d := range legacySeeds() {
 		legacy = frame(legacy, 30, byte(i), d)
 	}
-	return append(out, legacy)
+	return append(out, legacy, coloned(f, frame))
 }
 
-func play(t *testing.T, in []byte) {
-	tab := smallTable(t)
-	var p Packet
-	var h ganglia.Host
+// coloned is one metric under both its names, without spoofing and with.
+func coloned(f *testing.F, frame func(b []byte, wait, how byte, d []byte) []byte) (out []byte) {
+	for _, name := range []string{"sense:one", "sense_one"} {
+		for _, spoof := range []bool{false, true} {
+			p := Packet{ID: Metadata, Host: []byte("192.0.2.7:web1"), Name: []byte(name), Spoof: spoof, Type: []byte("float")}
+			meta, err := AppendMetadata(nil, &p)
+			if err != nil {
+				f.Fatal(err)
+			}
+			p.ID, p.Format, p.Number = ValueFloat, []byte("%f"), 1
+			value, err := AppendValue(nil, &p)
+			if err != nil {
+				f.Fatal(err)
+			}
+			out = frame(frame(out, 1, 0, meta), 1, 0, value)
+		}
+	}
+	return out
+}
+
+// sequence is packets with what is to happen at each.
+type sequence struct {
+	packets []Packet
+	at      []int64 // ms
+	how     []byte
+}
+
+func readSequence(t *testing.T, in []byte) (s sequence) {
 	now := int64(0)
 	for len(in) >= 4 {
-		n, wait, how := int(binary.BigEndian.Uint16(in)), in[2], in[3]
-		n = min(n, len(in)-4)
-		d := in[4 : 4+n]
+		n, wait, how := min(int(binary.BigEndian.Uint16(in)), len(in)-4), in[2], in[3]
+		d, decode := in[4:4+n], Decode
 		in = in[4+n:]
 		now += int64(wait) * second
-		decode := Decode
 		if IsLegacy(d) {
 			decode = DecodeLegacy
 		}
+		var p Packet
 		if err := decode(d, &p); err != nil {
 			typed(t, err, decodeErrors)
 			continue
 		}
-		res, err := tab.Add(&p, netip.AddrFrom4([4]byte{192, 0, 2, how & 3}), now)
+		s.packets, s.at, s.how = append(s.packets, p), append(s.at, now), append(s.how, how)
+	}
+	return s
+}
+
+// play takes a sequence in packet by packet. A second table looks ahead at some, which changes nothing.
+func play(t *testing.T, in []byte) {
+	const together = 5
+	tab, twin := smallTable(t), smallTable(t)
+	s := readSequence(t, in)
+	looked := slices.Clone(s.packets)
+	var h ganglia.Host
+	for i := range s.packets {
+		now, how := s.at[i], s.how[i]
+		from := netip.AddrFrom4([4]byte{192, 0, 2, how & 3})
+		res, err := tab.Add(&s.packets[i], from, now)
 		typed(t, err, tableErrors)
 		if err == nil && (res.Outcome == 0 || res.Outcome == Joined && res.Sample.Series == nil) {
 			t.Fatalf("no error and no outcome: %+v", res)
@@ -153,8 +192,16 @@ func play(t *testing.T, in []byte) {
 				t.Fatal(err)
 			}
 		}
+		if i%together == 0 {
+			twin.Ahead(looked[i:min(i+together, len(looked))])
+		}
+		other, otherErr := twin.Add(&looked[i], from, now)
+		if got, want := outcomeOf(other, otherErr), outcomeOf(res, err); got != want {
+			t.Fatalf("packet %d: %s when it was looked at ahead, else %s", i, got, want)
+		}
 		if how&0xc0 == 0xc0 {
 			tab.Sweep(now, 300*second)
+			twin.Sweep(now, 300*second)
 		}
 		checkBytes(t, tab)
 		for _, name := range tab.Names(nil) {
@@ -164,4 +211,14 @@ func play(t *testing.T, in []byte) {
 			checkTold(t, &h)
 		}
 	}
+}
+
+// outcomeOf is all that became of a packet, as text.
+func outcomeOf(r Result, err error) string {
+	series := ""
+	if r.Sample.Series != nil {
+		series = r.Sample.Series.String()
+	}
+	return fmt.Sprintf("%v %q %q %q %d %s %v %v %v %v %q %v", r.Outcome, r.Host, r.Name, r.Address, r.Started, series,
+		r.Sample.Value, r.Ask, r.Retyped, r.Descr != nil, r.Conflict, err)
 }

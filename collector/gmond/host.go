@@ -30,6 +30,7 @@ type host struct {
 	made     int   // series that took the place of others in madeHour
 	madeHour int64 // hours since the epoch
 	turn     uint8 // of Sweep
+	tag      any   // the caller's
 }
 
 // speaker is an address that speaks for a host.

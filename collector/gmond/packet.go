@@ -98,7 +98,8 @@ type Packet struct {
 	Legacy  bool
 	Address []byte
 
-	own []byte // memory of what a legacy packet means without saying it
+	own  []byte // memory of what a legacy packet means without saying it
+	hash uint64 // of the table, once Ahead has made it
 }
 
 // Decode reads one datagram into p, whose memory it uses again. Like gmond it accepts bytes behind the message,

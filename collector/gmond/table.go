@@ -95,6 +95,8 @@ type Table struct {
 	name    []byte // of a metric, changed
 	printed []byte // values of one host
 	cuts    []int
+	near    []nearby
+	touched int // keeps Ahead from being optimized away
 }
 
 // NewTable makes an empty table.
@@ -130,6 +132,7 @@ type Result struct {
 	Address string        // of the host: what a spoofed packet says, else the source's; the first of two that dispute it
 	Started int64         // of the host's gmond, epoch seconds, once a heartbeat told; else 0
 	Sample  metric.Sample // of Joined and Alive
+	Tag     *any          // of the host, as long as the table holds it: for what the caller knows of it, nil at first
 
 	// Ask is set when the metadata of Name should be asked for now: by a Request that is not spoofed to the source
 	// of the packet and wherever this host sends. It comes at most once a minute for a metric, then rarer, up to ten.
@@ -168,7 +171,10 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 		return t.alive(h.hear(c, from, now, 0), now), nil
 	}
 	name := t.metricOf(p)
-	hash := t.hash(c.name, name)
+	hash := uint32(p.hash)
+	if p.hash == 0 {
+		hash = t.hash(c.name, name)
+	}
 	e := t.entries.find(hash, c.name, name)
 	if e == nil {
 		h, err := t.host(c, from, now)
@@ -208,7 +214,7 @@ func (t *Table) alive(res Result, now int64) Result {
 func (h *host) hear(c claim, from netip.Addr, now int64, o Outcome) Result {
 	h.heard = max(h.heard, now)
 	conflict := h.spokenFor(c.address, from, now)
-	return Result{Outcome: o, Host: h.name, Address: h.first.text, Started: h.started, Conflict: conflict}
+	return Result{Outcome: o, Host: h.name, Address: h.first.text, Started: h.started, Conflict: conflict, Tag: &h.tag}
 }
 
 func (t *Table) host(c claim, from netip.Addr, now int64) (*host, error) {

@@ -60,23 +60,56 @@ type pending struct {
 func (s *State) Gmond(packets []Datagram) (last error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range packets {
-		d := &packets[i]
-		outcome, err := s.gmond(d)
-		if err != nil {
-			last = err
-			s.dropGmond(d, err)
-			continue
+	for len(packets) > 0 {
+		some := packets[:min(len(packets), ahead)]
+		packets = packets[len(some):]
+		for i := range some {
+			s.wrong[i] = s.readGmond(&some[i], &s.packets[i])
 		}
-		gmondOutcomes[outcome].Inc()
+		s.table.Ahead(s.packets[:len(some)])
+		for i := range some {
+			d, p, err := &some[i], &s.packets[i], s.wrong[i]
+			var outcome gmond.Outcome
+			if err == nil {
+				outcome, err = s.gmond(d, p)
+			}
+			if err != nil {
+				last = err
+				s.dropGmond(d, p, err)
+				continue
+			}
+			gmondOutcomes[outcome].Inc()
+		}
 	}
 	return last
 }
 
-func (s *State) dropGmond(d *Datagram, err error) {
+// ahead is how many packets are read before the first of them is taken.
+const ahead = 32
+
+// readGmond decodes what may be taken.
+func (s *State) readGmond(d *Datagram, p *gmond.Packet) error {
+	if d.Refused != nil {
+		p.ID = 0
+		return d.Refused
+	}
+	decode := gmond.Decode
+	if s.opt.Legacy && gmond.IsLegacy(d.Data) {
+		decode = gmond.DecodeLegacy
+	}
+	if err := decode(d.Data, p); err != nil {
+		return err
+	}
+	if p.Spoof && !d.Spoofs && p.ID != gmond.Request {
+		return errSpoof
+	}
+	return nil
+}
+
+func (s *State) dropGmond(d *Datagram, p *gmond.Packet, err error) {
 	var name []byte
 	if d.Refused == nil {
-		name = s.packet.Host
+		name = p.Host
 	}
 	count(gmondDrops, s.drops.packets, err, name, d.From.Addr().Unmap())
 	if errors.Is(err, gmond.ErrTooManyHosts) || errors.Is(err, ErrTooManyHosts) {
@@ -84,21 +117,8 @@ func (s *State) dropGmond(d *Datagram, err error) {
 	}
 }
 
-func (s *State) gmond(d *Datagram) (gmond.Outcome, error) {
-	if d.Refused != nil {
-		return 0, d.Refused
-	}
-	p, at := &s.packet, d.At.UnixMilli()
-	decode := gmond.Decode
-	if s.opt.Legacy && gmond.IsLegacy(d.Data) {
-		decode = gmond.DecodeLegacy
-	}
-	if err := decode(d.Data, p); err != nil {
-		return 0, err
-	}
-	if p.Spoof && !d.Spoofs && p.ID != gmond.Request {
-		return 0, errSpoof
-	}
+func (s *State) gmond(d *Datagram, p *gmond.Packet) (gmond.Outcome, error) {
+	at := d.At.UnixMilli()
 	res, err := s.table.Add(p, d.From.Addr(), at)
 	if err == nil && res.Outcome == gmond.Asked {
 		if len(s.asked) < maxAsked && len(res.Name) <= metric.MaxName {
@@ -126,14 +146,14 @@ func (s *State) gmond(d *Datagram) (gmond.Outcome, error) {
 // host alive (gmond lets it, and takes metadata and requests for signs of life too). A host may spoof its own name:
 // with override_hostname it does in every packet.
 func (s *State) hearGmond(p *gmond.Packet, res *gmond.Result, from netip.Addr, at int64) (h *host, alive bool, err error) {
-	h = s.hosts.gmond[res.Host]
-	fresh := h == nil
-	if fresh {
+	h, _ = (*res.Tag).(*host)
+	if h == nil || h.forgotten {
 		if h, err = s.hosts.newGmond(s.opt.Cluster, res.Host); err != nil {
 			return nil, false, err
 		}
+		*res.Tag = h
 	}
-	value := p.ID != gmond.Metadata
+	value, fresh := p.ID != gmond.Metadata, h.gmond.heard == 0
 	if value && !p.Spoof {
 		h.own = from
 	}
@@ -157,7 +177,6 @@ func (hs *hosts) newGmond(cluster, name string) (*host, error) {
 		h = &host{cluster: cluster, name: name}
 		hs.m[string(hs.key)] = h
 	}
-	hs.gmond[name] = h
 	return h, nil
 }
 

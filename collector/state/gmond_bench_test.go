@@ -87,7 +87,33 @@ func (f *gmondFleet) learn(tb testing.TB, s *State) {
 // BenchmarkGmond takes the packets of 1,000 gmonds with 30 metrics each in: decode, table, soft state, encode,
 // compress, seal, history. One operation is one round of all hosts.
 func BenchmarkGmond(b *testing.B) {
-	s, f := largeState(b, nil), newGmondFleet(b)
+	b.Run("order=hosts", func(b *testing.B) { benchGmond(b, newGmondFleet(b)) })
+	b.Run("order=mixed", func(b *testing.B) {
+		f := newGmondFleet(b)
+		f.mix()
+		benchGmond(b, f)
+	})
+}
+
+// mix brings the values into the order in which the packets of hosts that know nothing of each other come: hardly one is
+// of the same host as the one before. Their bytes lie in the order of their arrival.
+func (f *gmondFleet) mix() {
+	f.random.Shuffle(len(f.values), func(i, j int) {
+		f.values[i], f.values[j] = f.values[j], f.values[i]
+		f.hosts[i], f.hosts[j] = f.hosts[j], f.hosts[i]
+	})
+	var all []byte
+	for i := range f.values {
+		all = append(all, f.values[i].Data...)
+	}
+	for i := range f.values {
+		n := len(f.values[i].Data)
+		f.values[i].Data, all = all[:n:n], all[n:]
+	}
+}
+
+func benchGmond(b *testing.B, f *gmondFleet) {
+	s := largeState(b, nil)
 	f.learn(b, s)
 	packets := 0
 	var cpu cpuTime

@@ -53,6 +53,7 @@ type host struct {
 	dropped       uint64 // frames and packets
 	retyped       int64  // ms, when an event last told of a metric that changed
 	first, last   int32  // of State.pending, places + 1
+	forgotten     bool   // it is no more in hosts
 
 	agent  map[uint64]*metric.Series // of series, those that collector/holders and collector/share want
 	series seriesSet
@@ -66,7 +67,6 @@ func (h *host) heard() int64    { return max(h.native.heard, h.gmond.heard) }
 // hosts is every host that is known, by cluster and name.
 type hosts struct {
 	m                   map[string]*host
-	gmond               map[string]*host // those of m that gmond packets spoke of, by name
 	maxHosts, maxSeries int
 	series              int // of all
 	seed                maphash.Seed
@@ -79,7 +79,7 @@ type hosts struct {
 const maxAll = 40_000_000
 
 func newHosts(maxHosts, maxSeries int) *hosts {
-	return &hosts{m: make(map[string]*host), gmond: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}
+	return &hosts{m: make(map[string]*host), maxHosts: maxHosts, maxSeries: maxSeries, seed: maphash.MakeSeed()}
 }
 
 func appendKey[T []byte | string](dst []byte, cluster, name T) []byte {
@@ -139,10 +139,8 @@ func (hs *hosts) findLost(events []metric.Event, now, dmax, gmondDmax int64) []m
 		}
 		if now-max(h.heard(), h.told) > limit {
 			delete(hs.m, key)
+			h.forgotten = true
 			hs.series -= h.series.len()
-			if hs.gmond[h.name] == h {
-				delete(hs.gmond, h.name)
-			}
 		}
 		if h.lost || h.native.epoch == 0 && h.gmond.epoch == 0 || now <= h.deadline() {
 			continue

@@ -63,10 +63,11 @@ type State struct {
 	vips    *holders.Table
 	checks  *checks
 	drops   drops
-	sender  string // of the frame that was opened last
-	packet  gmond.Packet
-	pending []pending // gmond samples since the last flush
-	spoken  []*host   // of which they are
+	sender  string              // of the frame that was opened last
+	packets [ahead]gmond.Packet // those that are taken together
+	wrong   [ahead]error        // why they cannot be read
+	pending []pending           // gmond samples since the last flush
+	spoken  []*host             // of which they are
 	asks    []Ask
 	asked   map[string]struct{}
 	own     batch.Batch    // what is being sealed
