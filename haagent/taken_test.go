@@ -36,7 +36,11 @@ func (a *agent) sees(kind, text string) {
 	a.t.Helper()
 	netnstest.Await(a.t, kind+" with "+text, func() error {
 		var all []string
-		for _, e := range a.events().Items {
+		var told status.Events
+		if err := a.get("/events", &told); err != nil {
+			return err // it may be about to start
+		}
+		for _, e := range told.Items {
 			if e.Kind == kind && strings.Contains(e.Text, text) {
 				return nil
 			}
