@@ -159,17 +159,26 @@ func TestChildThatTakesOver(t *testing.T) {
 	})
 }
 
-// watches waits until this process has a descriptor of that one.
+// watches waits until this process has a descriptor of that one, and none of a process that has ended.
 func watches(t *testing.T, pid int) {
 	t.Helper()
-	netnstest.Await(t, "a descriptor of the child", func() error {
+	netnstest.Await(t, "a descriptor of the child alone", func() error {
 		all, _ := filepath.Glob("/proc/self/fdinfo/*")
+		found := false
 		for _, path := range all {
-			if info, err := os.ReadFile(path); err == nil && strings.Contains(string(info), fmt.Sprintf("\nPid:\t%d\n", pid)) {
-				return nil
+			info, err := os.ReadFile(path)
+			if err != nil {
+				continue // closed meanwhile
 			}
+			if strings.Contains(string(info), "\nPid:\t-1\n") { // proc_pid_fdinfo(5)
+				return errors.New("there is one of a process that has ended")
+			}
+			found = found || strings.Contains(string(info), fmt.Sprintf("\nPid:\t%d\n", pid))
 		}
-		return errors.New("there is none")
+		if !found {
+			return errors.New("there is none")
+		}
+		return nil
 	})
 }
 
