@@ -105,7 +105,9 @@ func TestRow28OtherAddresses(t *testing.T) {
 		t.Run(c.name+", ours is stronger", func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t)
-			our := startOurs(t, p.a, config(web("interval: 300ms, priority: 200")))
+			// keepalived puts its next advertisement off by an interval whenever it refuses one: in step with
+			// ours it would never send a second.
+			our := startOurs(t, p.a, config(web("interval: 400ms, priority: 200")))
 			our.await("master")
 			peer := startKeepalived(t, p.b, 3, kaRouter("web", "eth0", 51, addrs, " priority 100\n advert_int 0.3"))
 			peer.await(kaMaster)
