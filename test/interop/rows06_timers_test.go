@@ -71,7 +71,8 @@ func TestRow07OtherChecksum(t *testing.T) {
 		p := newPair(t)
 		our := startOurs(t, p.a, config(web(settings+"priority: 200")))
 		our.await("master")
-		peer := startKeepalived(t, p.b, 3, kaWeb(" priority 100\n advert_int 0.3"))
+		// Quicker than ours: it puts its next one off by an interval whenever it refuses one.
+		peer := startKeepalived(t, p.b, 3, kaWeb(" priority 100\n advert_int 0.2"))
 		peer.await(kaMaster)
 		our.event("vrrp_checksum", kaAddr, "set checksum to keepalived here")
 		our.event("vrrp_split_brain", kaAddr)
