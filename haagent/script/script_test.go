@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -314,6 +315,28 @@ func TestNoCapabilityIsInherited(t *testing.T) {
 	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
 		if n := strings.Count("\n"+string(out), "\n"+set+":\t"+strings.Repeat("0", 16)); n != 8 {
 			t.Errorf("%s is empty in %d of 8 runs: %s", set, n, out)
+		}
+	}
+}
+
+// Whenever a run is given up, also while its program is just being started, nothing of it is left when Run returns.
+func TestGivenUpWhileItStarts(t *testing.T) {
+	r := runner(t, "")
+	mark := fmt.Sprintf("1000.%d", os.Getpid())
+	for i := range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Duration(i)*30*time.Microsecond, cancel)
+		if _, err := r.Run(ctx, Command{Argv: []string{"sleep", mark}}); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range all {
+			if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(mark)) {
+				t.Fatalf("%s is left after run %d", path, i)
+			}
 		}
 	}
 }

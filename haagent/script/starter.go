@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,8 +58,8 @@ func dropCapabilities() error {
 	return nil
 }
 
-// start starts a program on that thread. Whatever fails, out is closed. When ctx ends first, what may still come to
-// life is killed.
+// start starts a program on that thread. Whatever fails, out is closed. When ctx ends first, what still comes to life is
+// killed before start returns; a start that hangs, in a dead file server mostly, is waited for no longer than stuck.
 func (r *Runner) start(ctx context.Context, cmd *exec.Cmd, out *output) error {
 	s := &start{cmd: cmd, started: make(chan error, 1)}
 	if ctx.Err() != nil {
@@ -81,13 +82,19 @@ func (r *Runner) start(ctx context.Context, cmd *exec.Cmd, out *output) error {
 		}
 		return err
 	case <-ctx.Done():
+		ended := make(chan struct{})
 		go func() {
+			defer close(ended)
 			err := <-s.started
 			out.close()
 			if err == nil {
 				_ = watch(cmd).kill()
 			}
 		}()
+		select {
+		case <-ended:
+		case <-time.After(stuck):
+		}
 		return ctx.Err()
 	}
 }
