@@ -116,7 +116,7 @@ func runCollector(ctx context.Context, a arguments) error {
 	}
 	group := run.Group{Log: p.log}
 	group.Add(role, p.collector.Run)
-	group.Add("reload", p.reloadOnHangup)
+	group.Add("reload", func(ctx context.Context) error { return run.OnHangup(ctx, p.log, p.reload) })
 	group.Add("memory", settle)
 	if err := p.addControl(&group); err != nil {
 		return errors.Join(err, p.collector.Close())
@@ -163,25 +163,6 @@ func (p *program) status() any {
 	}
 }
 
-// reloadOnHangup reads the configuration again on SIGHUP. A file that is wrong leaves the running one in force.
-func (p *program) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-hangup:
-		}
-		if err := p.reload(); err != nil {
-			p.log.Error("cannot reload; the running configuration stays in force", "err", err)
-			continue
-		}
-		p.log.Info("reloaded")
-	}
-}
-
 func (p *program) reload() error {
 	next, err := conf.Load(p.config, os.Environ())
 	if err != nil {
@@ -191,5 +172,6 @@ func (p *program) reload() error {
 		return err
 	}
 	logs.SetLevel(next.Log, &p.level)
+	p.log.Info("reloaded")
 	return nil
 }

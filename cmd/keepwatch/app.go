@@ -89,7 +89,7 @@ func (g *global) runRoles(ctx context.Context, out io.Writer, roles ...string) (
 	if err := a.addEdge(ctx, &group); err != nil {
 		return err
 	}
-	group.Add("reload", a.reloadOnHangup)
+	group.Add("reload", func(ctx context.Context) error { return run.OnHangup(ctx, a.log, a.reload) })
 	if a.has(roleExtractor) || a.has(roleAlerter) || a.has(roleUI) {
 		// What is central may take its time to come up, a recovering database above all: what watches and what
 		// holds addresses does not wait for it.

@@ -1,34 +1,13 @@
 package main
 
 import (
-	"context"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"keepwatch/collector"
 	"keepwatch/internal/conf"
 	"keepwatch/internal/logs"
 )
-
-// reloadOnHangup reads the configuration again on SIGHUP. A file that is wrong leaves the running one in force.
-func (a *app) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-hangup:
-		}
-		if err := a.reload(); err != nil {
-			a.log.Error("cannot reload; the running configuration stays in force", "err", err)
-		}
-	}
-}
 
 // reload puts in force what can be without a start. What may be refused is asked first, so that all of it is or
 // nothing.

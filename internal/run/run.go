@@ -1,6 +1,7 @@
-// Package run owns how a process starts and ends: the stack of named steps that undo what was opened, and the group
-// of named roles of which the first to fail ends all. It never decides what is started or in which order, catches no
-// signal and exits no process. cmd/keepwatch and the tests that run a whole installation call it.
+// Package run owns how a process starts and ends: the stack of named steps that undo what was opened, the group of
+// named roles of which the first to fail ends all, and the reload on SIGHUP. It never decides what is started or in
+// which order, or what a reload changes, catches no other signal and exits no process. The commands and the tests that
+// run a whole installation call it.
 package run
 
 import (

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,4 +158,50 @@ func TestUndoHurried(t *testing.T) {
 			t.Errorf("got %v after %s, want the deadline after 1s", err, time.Since(start))
 		}
 	})
+}
+
+func TestReloadOnHangup(t *testing.T) {
+	var log bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	ignored := make(chan os.Signal, 1) // a signal before OnHangup listens does not end the test
+	signal.Notify(ignored, syscall.SIGHUP)
+	defer signal.Stop(ignored)
+	reloads, ended := make(chan int), make(chan error)
+	go func() {
+		n := 0
+		ended <- OnHangup(ctx, slog.New(slog.NewTextHandler(&log, nil)), func() error {
+			if n++; n == 1 {
+				reloads <- n
+				return errBroken
+			}
+			reloads <- n
+			return nil
+		})
+	}()
+	for want := 1; want <= 2; want++ {
+		for got := 0; got < want; {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case got = <-reloads:
+			case <-time.After(50 * time.Millisecond): // it does not listen yet
+			}
+		}
+	}
+	cancel()
+	for {
+		select {
+		case <-reloads: // of a signal that was sent once too often
+			continue
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("ended with %v", err)
+			}
+		}
+		break
+	}
+	if n := strings.Count(log.String(), "stays in force\" err=broken"); n != 1 {
+		t.Errorf("%d refusals are told, want 1:\n%s", n, log.String())
+	}
 }
