@@ -122,14 +122,6 @@ func (t *taker) agrees(at time.Time, said int64, note func(e *estimate, offset i
 	t.tellAggregator(a, at, l)
 }
 
-// aggregatorOffset is that of the clock by which the present records were received. page.mu is held.
-func (t *taker) aggregatorOffset() int64 {
-	if e := t.page.Aggregators[t.clocks.link.addr]; e != nil {
-		return e.Offset
-	}
-	return 0
-}
-
 func (t *taker) tellAggregator(a *aggregatorClock, now time.Time, l *load) {
 	addr := t.clocks.link.addr
 	host, _, err := net.SplitHostPort(addr)

@@ -52,11 +52,11 @@ func (t *taker) correct(f *frame.Frame, received int64, l *load, samples, events
 }
 
 func (t *taker) offset(f *frame.Frame, received int64, l *load, samples int) int64 {
-	t.page.mu.Lock()
-	defer t.page.mu.Unlock()
 	if f.Gmond || f.Derived {
 		return t.ofAggregator(f, received)
 	}
+	t.page.mu.Lock()
+	defer t.page.mu.Unlock()
 	c := t.clockOf(f)
 	t.observe(c, f, received, l)
 	if n := len(l.b.Samples); n > samples && l.b.Samples[n-1].Series.Host == f.Host && l.b.Samples[n-1].Series.Cluster == f.Cluster {
@@ -71,11 +71,12 @@ func (t *taker) offset(f *frame.Frame, received int64, l *load, samples int) int
 // that of another aggregator by its time alone, so that is kept to the millisecond. A derived frame may be one of another
 // collector, and late.
 func (t *taker) ofAggregator(f *frame.Frame, received int64) int64 {
-	by, told := t.aggregatorOffset(), received-f.Sent
-	switch moved := told - by; {
-	case f.Gmond:
+	told := received - f.Sent
+	if f.Gmond {
 		return told
-	case moved > skewMoved || moved < -skewMoved:
+	}
+	by, _ := t.page.offsetOf(t.clocks.link.addr)
+	if moved := told - by; moved > skewMoved || moved < -skewMoved {
 		return quantise(told)
 	}
 	return by

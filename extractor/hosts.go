@@ -78,8 +78,8 @@ func (t *taker) key(cluster, host string) []byte {
 	return t.hostKey
 }
 
-// hostsDue says of every host whether it is up, once every 15 s. While no aggregator can be
-// pulled nothing is said: who does not hear must not say that others are silent.
+// hostsDue says of every host whether it is up, once every 15 s. While no aggregator can be pulled nothing is said: who
+// does not hear must not say that others are silent.
 func (t *taker) hostsDue(now int64, l *load) {
 	if now < t.tick && now >= t.tick-2*hostUpEvery { // earlier still: a clock was set back
 		return
