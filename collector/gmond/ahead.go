@@ -16,8 +16,7 @@ func (t *Table) Ahead(packets []Packet) {
 	}
 	for i := range near {
 		if n := &near[i]; n.at != 0 {
-			n.entry = x.at(n.at - 1)
-			n.host = n.entry.host
+			n.host = x.at(n.at - 1).host
 		}
 	}
 	touched := 0
@@ -33,20 +32,15 @@ func (t *Table) Ahead(packets []Packet) {
 
 // nearby is what is probably a packet's.
 type nearby struct {
-	at    uint32 // of the slot
-	entry *entry
-	host  *host
+	at   uint32 // of the slot
+	host *host
 }
 
 // hashed marks a hash that was made.
 const hashed = 1 << 32
 
 func (t *Table) hashAhead(p *Packet) {
-	switch p.ID {
-	case 0, Heartbeat, Request:
-		return
-	}
-	if p.Legacy {
+	if p.Legacy || p.ID == 0 || p.ID == Heartbeat || p.ID == Request {
 		return
 	}
 	if c, err := t.claimOf(p, netip.Addr{}); err == nil {

@@ -168,7 +168,7 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return t.alive(h.hear(c, from, now, 0), now), nil
+		return t.alive(h.hear(c, from, now), now), nil
 	}
 	name := t.metricOf(p)
 	hash := uint32(p.hash)
@@ -182,10 +182,10 @@ func (t *Table) Add(p *Packet, from netip.Addr, now int64) (Result, error) {
 			return Result{}, err
 		}
 		if e, err = t.newEntry(h, hash, name, now); err != nil {
-			return h.hear(c, from, now, 0), err
+			return h.hear(c, from, now), err
 		}
 	}
-	res := e.host.hear(c, from, now, 0)
+	res := e.host.hear(c, from, now)
 	res.Name = e.desc.Name
 	err = t.take(e, name, p, now, &res)
 	return res, err
@@ -211,10 +211,10 @@ func (t *Table) alive(res Result, now int64) Result {
 }
 
 // hear notes a packet about h.
-func (h *host) hear(c claim, from netip.Addr, now int64, o Outcome) Result {
+func (h *host) hear(c claim, from netip.Addr, now int64) Result {
 	h.heard = max(h.heard, now)
 	conflict := h.spokenFor(c.address, from, now)
-	return Result{Outcome: o, Host: h.name, Address: h.first.text, Started: h.started, Conflict: conflict, Tag: &h.tag}
+	return Result{Host: h.name, Address: h.first.text, Started: h.started, Conflict: conflict, Tag: &h.tag}
 }
 
 func (t *Table) host(c claim, from netip.Addr, now int64) (*host, error) {

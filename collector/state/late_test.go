@@ -23,12 +23,11 @@ func (s sender) gone(at time.Duration) (out []byte) {
 	return out
 }
 
-// A collector that was cut off from two holders of an address, one after the other, is sent again what it missed. That
-// began and ended meanwhile, so it is no conflict.
-func TestWhatWasHeldIsNoConflict(t *testing.T) {
-	s := newState(t, nil)
-	a, b := newSender(t, "a", frame.Boot{Start: start.UnixMilli(), Random: 1}), newSender(t, "b", frame.Boot{Start: start.UnixMilli(), Random: 2})
-	hear := func(at time.Duration, datagrams ...[]byte) {
+// heardOfTwo is a state, two senders, and what lets it hear frames of theirs at a time.
+func heardOfTwo(t *testing.T) (s *State, a, b sender, hear func(at time.Duration, datagrams ...[]byte)) {
+	s = newState(t, nil)
+	a, b = newSender(t, "a", frame.Boot{Start: start.UnixMilli(), Random: 1}), newSender(t, "b", frame.Boot{Start: start.UnixMilli(), Random: 2})
+	hear = func(at time.Duration, datagrams ...[]byte) {
 		t.Helper()
 		for _, d := range datagrams {
 			if err := s.Native(d, from, start.Add(at)); err != nil {
@@ -36,6 +35,13 @@ func TestWhatWasHeldIsNoConflict(t *testing.T) {
 			}
 		}
 	}
+	return s, a, b, hear
+}
+
+// A collector that was cut off from two holders of an address, one after the other, is sent again what it missed. That
+// began and ended meanwhile, so it is no conflict.
+func TestWhatWasHeldIsNoConflict(t *testing.T) {
+	s, a, b, hear := heardOfTwo(t)
 	hear(0, a.holds(0, 1), b.holds(0, 0))
 	again, released, after := a.holds(5*time.Second, 1), a.holds(10*time.Second, 0), a.frame(start.Add(14*time.Second), "a", "load")
 	hear(11*time.Second, b.holds(11*time.Second, 1))
@@ -72,16 +78,7 @@ func ups(t *testing.T, s *State) (values []float64) {
 // The same of checks: what two vantage points said at different times, and is heard at once, is not what they say
 // together.
 func TestWhatWasSeenIsNoNews(t *testing.T) {
-	s := newState(t, nil)
-	a, b := newSender(t, "a", frame.Boot{Start: start.UnixMilli(), Random: 1}), newSender(t, "b", frame.Boot{Start: start.UnixMilli(), Random: 2})
-	hear := func(at time.Duration, datagrams ...[]byte) {
-		t.Helper()
-		for _, d := range datagrams {
-			if err := s.Native(d, from, start.Add(at)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	s, a, b, hear := heardOfTwo(t)
 	hear(time.Second, a.looks(time.Second, 1), b.looks(time.Second, 0))
 	down, up := a.looks(11*time.Second, 0), a.looks(21*time.Second, 1)
 	hear(21*time.Second, b.looks(21*time.Second, 0))
