@@ -60,7 +60,7 @@ type watcher struct {
 	atLeast int
 	events  *link.ProcEvents // nil: the kernel tells this process nothing
 	watched map[int]int      // process to pidfd
-	ended   int              // the last that did
+	ended   int              // the last that did, since one was found
 }
 
 func (w *watcher) close() {
@@ -195,9 +195,17 @@ func (w *watcher) scan() error {
 	return nil
 }
 
-// consider opens a descriptor of a process of that name that is not watched already.
+// consider opens a descriptor of a process of that name that is not watched already, and gives up that of one that has
+// become another since: a child carries its parent's name until it becomes the program that it was made for.
 func (w *watcher) consider(pid int) {
-	if _, known := w.watched[pid]; known || len(w.watched) >= max(leastWatch, w.atLeast) || !w.matches(pid) {
+	if fd, known := w.watched[pid]; known {
+		if w.another(pid) {
+			unix.Close(fd)
+			delete(w.watched, pid)
+		}
+		return
+	}
+	if len(w.watched) >= max(leastWatch, w.atLeast) || !w.matches(pid) {
 		return
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
@@ -208,7 +216,7 @@ func (w *watcher) consider(pid int) {
 		unix.Close(fd)
 		return
 	}
-	w.watched[pid] = fd
+	w.watched[pid], w.ended = fd, 0
 }
 
 // absence lets a thing that was there be missing for a while before it counts as gone.

@@ -182,6 +182,33 @@ func watches(t *testing.T, pid int) {
 	})
 }
 
+// A process that becomes another program does not count any more. Every child that is made to run a program is one:
+// until then it carries its parent's name, and may be seen with it.
+func TestAnotherProgram(t *testing.T) {
+	places(t, func(t *testing.T, at *netnstest.Node) {
+		for _, name := range []string{unique("was"), unique("-was-a-long-name")} {
+			path := program(t, "/bin/sh", name)
+			// The kernel's name stays where it is cut: then the executable's tells.
+			then := program(t, "/bin/sleep", (name + "-now")[:min(len(name)+4, maxComm+1)])
+			w := watch(t, conf.Track{Process: name}, Options{}, at)
+			w.next(false, 0, "no process "+name)
+			cmd := command(at, path, "-c", `read line; exec "$0" 1000`, then)
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			w.next(true, 0, "process "+name+" runs")
+			_ = in.Close()
+			w.next(false, 0, "no process "+name)
+			w.stop()
+		}
+	})
+}
+
 // A process that takes another name counts from then on.
 func TestNewName(t *testing.T) {
 	name := unique("name")

@@ -46,7 +46,7 @@ const maxComm = 15
 func (t *table) matches(pid int) bool {
 	dir := filepath.Join(t.proc, strconv.Itoa(pid))
 	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
-	if err != nil || strings.TrimSuffix(string(comm), "\n") != t.name[:min(len(t.name), maxComm)] {
+	if err != nil || !t.called(comm) {
 		return false
 	}
 	if net, err := os.Readlink(filepath.Join(dir, "ns/net")); err == nil && net != t.net {
@@ -55,12 +55,33 @@ func (t *table) matches(pid int) bool {
 	exe, err := os.Readlink(filepath.Join(dir, "exe"))
 	switch {
 	case err == nil:
-		return len(t.name) <= maxComm || filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == t.name
+		return t.executes(exe)
 	case errors.Is(err, os.ErrPermission):
 		return !ended(dir)
 	default:
 		return false
 	}
+}
+
+// another tells whether a process that matched is surely another by now. What cannot be read says nothing: a process
+// whose first thread has ended has no executable to show, and may run on.
+func (t *table) another(pid int) bool {
+	dir := filepath.Join(t.proc, strconv.Itoa(pid))
+	if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil && !t.called(comm) {
+		return true
+	}
+	exe, err := os.Readlink(filepath.Join(dir, "exe"))
+	return err == nil && !t.executes(exe)
+}
+
+// called compares the kernel's name of a process.
+func (t *table) called(comm []byte) bool {
+	return strings.TrimSuffix(string(comm), "\n") == t.name[:min(len(t.name), maxComm)]
+}
+
+// executes compares the name of an executable, which only a name that the kernel cuts depends on.
+func (t *table) executes(exe string) bool {
+	return len(t.name) <= maxComm || filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == t.name
 }
 
 // ended tells whether a process waits to be reaped, where its executable may not be read, which it has no more.
