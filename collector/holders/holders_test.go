@@ -203,6 +203,30 @@ func TestSamplesOfAll(t *testing.T) {
 	}
 }
 
+// A collector that starts while two hosts hold an address does not say first that one does, which would end the alert.
+func TestSamplesOfAllInDoubt(t *testing.T) {
+	s := story{t: t, tab: New(MaxWords)}
+	f := func(ms int64, want ...string) {
+		t.Helper()
+		var got []string
+		for _, x := range s.tab.Samples(start+ms, true, nil) {
+			got = append(got, fmt.Sprintf("%s %g", x.Series.Host, x.Value))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("after %d ms: got %q, want %q", ms, got, want)
+		}
+	}
+	s.do("0 a 10.0.0.1 up\n 300 b 10.0.0.1 up")
+	f(400)
+	s.do("1400 a 10.0.0.1 up\n 1500 b 10.0.0.1 up")
+	f(1600, "a 1", "b 0")
+	s.do("2000 b 10.0.0.1 down")
+	f(2100, "a 0", "b 0")
+	s.do("3000 b 10.0.0.1 up\n 15000 a 10.0.0.1 up\n 22000 a 10.0.0.1 up") // b was killed with its host after a second
+	f(22500)
+	f(23001, "a 0", "b 0")
+}
+
 func TestBound(t *testing.T) {
 	tab := New(3)
 	for i := range int64(10) {

@@ -144,14 +144,15 @@ func who(words []*word) string {
 
 // Samples appends Conflict: for every address of which two hosts or more have told, one sample for each
 // of these hosts, 1 for one host of those in conflict and 0 for the others, so that a conflict is one alert. Without
-// all, only the addresses whose conflict began or ended since the last call.
+// all, only the addresses whose conflict began or ended since the last call. Of an address of which it may be shown in a
+// moment that two hosts hold it nothing is said: a table that begins in a conflict must not say first that there is none.
 func (t *Table) Samples(now int64, all bool, out []metric.Sample) []metric.Sample {
 	for _, v := range t.changed {
 		out = v.samples(now, out)
 	}
 	if all {
 		for _, v := range t.vips {
-			if !slices.Contains(t.changed, v) {
+			if !slices.Contains(t.changed, v) && !v.unsure(now) {
 				out = v.samples(now, out)
 			}
 		}
@@ -159,6 +160,12 @@ func (t *Table) Samples(now int64, all bool, out []metric.Sample) []metric.Sampl
 	clear(t.changed)
 	t.changed = t.changed[:0]
 	return out
+}
+
+// unsure reports whether a second host holds the address, and whether both will confirm it is not yet known.
+func (v *vip) unsure(now int64) bool {
+	second := v.second()
+	return v.conflict == nil && second > 0 && now-second <= Fresh
 }
 
 // Changed reports whether a conflict began or ended since the last Samples.

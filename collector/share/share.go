@@ -9,6 +9,7 @@
 package share
 
 import (
+	"math"
 	"time"
 
 	"keepwatch/collector/frame"
@@ -71,6 +72,7 @@ type Table struct {
 	nView   int
 	dirty   []*target // to be judged
 	changed []*target // Up is another than was said
+	began   int64     // ms: since when it listens
 	ticked  int64     // ms
 	swept   int64
 	dropped uint64
@@ -79,7 +81,7 @@ type Table struct {
 // New makes a table with these bounds.
 func New(maxMembers, maxViews int) *Table {
 	return &Table{
-		maxMembers: maxMembers, maxViews: maxViews,
+		maxMembers: maxMembers, maxViews: maxViews, began: math.MaxInt64,
 		members: make(map[memberKey]map[string]*member), targets: make(map[targetKey]*target),
 	}
 }
@@ -89,6 +91,7 @@ func (t *Table) Dropped() uint64 { return t.dropped }
 
 // Hear takes a word at the time heard, by our clock. Words of other metrics, and those that lack a label, are passed over.
 func (t *Table) Hear(w Word, heard int64) {
+	t.began = min(t.began, heard)
 	switch w.Series.Name {
 	case Member:
 		t.hearMember(w, heard)
@@ -103,6 +106,7 @@ func (t *Table) Tick(now int64) {
 		t.clockSetBack(now)
 	}
 	t.ticked = now
+	t.began = min(t.began, now)
 	for _, x := range t.targets {
 		x.dirt(t)
 	}

@@ -19,7 +19,7 @@ type target struct {
 	until  int64 // ms: it is not judged before, by our clock; 0: a late word begins a wait
 	cause  int64 // ms: the newest word since it was judged, by its sender's clock
 
-	known  bool // value holds: there is a fresh view
+	known  bool // value holds; see combine
 	value  float64
 	change bool  // value is another than was said
 	said   int64 // ms: stamp of the last sample
@@ -155,9 +155,12 @@ func (t *Table) judge(now int64) {
 		if x.waits(now) {
 			continue
 		}
-		known, value := x.combine(now)
+		known, value := x.combine(t.began, now)
 		if known && (!x.known || value != x.value) {
 			x.cause = max(x.cause, x.expired(now))
+			if value == 1 {
+				x.cause = max(x.cause, x.heardAll(t.began, now))
+			}
 			if !x.change {
 				x.change = true
 				t.changed = append(t.changed, x)
@@ -178,23 +181,41 @@ func (x *target) expired(now int64) (at int64) {
 	return at
 }
 
-// combine is 0 when at least the quorum of the fresh views say down, else 1; not known without a fresh view. Where
-// vantage points want different quorums, as while a configuration is rolled out, the largest counts.
-func (x *target) combine(now int64) (known bool, value float64) {
-	down, quorum := 0, 0
+// combine is 0 when at least the quorum of the fresh views say down, else 1. It is not known without a fresh view, nor
+// while fewer than the quorum are fresh and one of them says down, nor is it 1 before all who look had the time of an
+// interval to be heard since began: a table that begins while a check is down must not say up first. Where vantage
+// points want different quorums, as while a configuration is rolled out, the largest counts.
+func (x *target) combine(began, now int64) (known bool, value float64) {
+	fresh, down, quorum := 0, 0, 0
 	for _, v := range x.views {
 		if !v.fresh(now) {
 			continue
 		}
+		fresh++
 		quorum = max(quorum, v.quorum)
 		if !v.up {
 			down++
 		}
 	}
-	if quorum > 0 && down >= quorum {
+	switch {
+	case fresh == 0:
+		return false, 1
+	case down >= quorum:
 		return true, 0
+	default:
+		return (down == 0 || fresh >= quorum) && now >= x.heardAll(began, now), 1
 	}
-	return quorum > 0, 1
+}
+
+// heardAll is when all who look had the time of an interval to be heard.
+func (x *target) heardAll(began, now int64) int64 {
+	var interval int64
+	for _, v := range x.views {
+		if v.fresh(now) {
+			interval = max(interval, v.interval)
+		}
+	}
+	return began + interval + settle
 }
 
 // Changed reports whether Up of a target has become another since the last Samples.
@@ -203,10 +224,10 @@ func (t *Table) Changed(now int64) bool {
 	return len(t.changed) > 0
 }
 
-// Samples appends Up of the targets that have a fresh view: 0 when at least the quorum of the fresh views say down,
-// else 1. A view is fresh for two and a half intervals. With all, that is of every target with the time stamp, which
-// is the same at all collectors; without, of those alone that have changed since the last call, with the time of the
-// word that did it. A target's samples never go back in time.
+// Samples appends Up of the targets of which it is known: 0 when at least the quorum of the fresh views say down, else
+// 1; see combine. A view is fresh for two and a half intervals. With all, that is of every target with the time stamp,
+// which is the same at all collectors; without, of those alone that have changed since the last call, with the time of
+// the word that did it. A target's samples never go back in time.
 func (t *Table) Samples(now, stamp int64, all bool, out []metric.Sample) []metric.Sample {
 	t.judge(now)
 	for i, x := range t.changed {

@@ -53,7 +53,7 @@ func samples(t *Table, sayings []saying, until int64) string {
 func TestQuorumOfFreshViews(t *testing.T) {
 	f := func(name, want string, until int64, sayings ...saying) {
 		t.Helper()
-		if got := samples(New(10, 10), sayings, until); got != want {
+		if got := samples(listening(), sayings, until); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
 		}
 	}
@@ -75,14 +75,39 @@ func TestQuorumOfFreshViews(t *testing.T) {
 		append(three(1, 0, 0, 1), saying{11, "c", 1, 2, 10}, saying{21, "c", 1, 2, 10})...)
 	f("one vantage point takes over from another", "1=0 11=1", 12, saying{1, "a", 0, 1, 10}, saying{11, "a", 0, 1, 0}, saying{11, "b", 1, 1, 10})
 	f("of two quorums the larger counts", "1=1", 3, saying{1, "a", 0, 2, 10}, saying{1, "b", 1, 1, 10})
+	f("fewer than the quorum are left, and one of them says down: nobody can tell", "1=0 10=0 20=0 39=1 40=1", 46,
+		append(three(1, 0, 0, 1), saying{11, "c", 0, 2, 10}, saying{21, "c", 0, 2, 10}, saying{31, "c", 0, 2, 10}, saying{39, "c", 1, 2, 10})...)
 	f("no interval", "", 30, saying{1, "a", 0, 1, 0})
 	f("nonsense", "", 30, saying{1, "a", 0, -1, 10}, saying{1, "b", 0, 17, 10}, saying{1, "c", 0, 1, 1e300})
 	f("a word of the change comes again late", "1=1 2=0", 3, saying{1, "a", 1, 1, 10}, saying{2, "a", 0, 1, 10})
 }
 
+// listening is a table that has listened for longer than any interval of these tests.
+func listening() *Table {
+	t := New(10, 10)
+	t.Tick(-1000 * second)
+	return t
+}
+
+// An aggregator that starts while a check is down does not say up before it has heard everybody, which would end the
+// alert and begin another one.
+func TestUpIsSaidAfterAnInterval(t *testing.T) {
+	f := func(name, want string, until int64, sayings ...saying) {
+		t.Helper()
+		if got := samples(New(10, 10), sayings, until); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
+		}
+	}
+	f("two of three say down, one after the other", "8=0 10=0", 16, saying{2, "a", 1, 2, 10}, saying{5, "b", 0, 2, 10}, saying{8, "c", 0, 2, 10})
+	f("one of three says down", "11=1 20=1", 26, saying{2, "a", 1, 2, 10}, saying{5, "b", 0, 2, 10}, saying{8, "c", 1, 2, 10},
+		saying{12, "a", 1, 2, 10}, saying{15, "b", 0, 2, 10}, saying{18, "c", 1, 2, 10})
+	f("a check that comes later", "21=1", 22, saying{21, "a", 1, 2, 10})
+	f("a check that goes down is told at once", "5=0", 6, saying{5, "a", 0, 1, 10})
+}
+
 // A sender whose clock is ahead does not silence the check, one whose clock is behind does not let it go back in time.
 func TestSamplesKeepToOurTime(t *testing.T) {
-	table := New(10, 10)
+	table := listening()
 	word := func(name string, time, heard int64, value float64) {
 		labels := []metric.Label{{Name: "check", Value: "web"}, {Name: "target", Value: "x:1"}, {Name: "vantage", Value: "a"}}
 		table.Hear(Word{Series: metric.MustSeries("lab", "vip", name, labels, "", metric.State), Time: time, Value: value}, heard)
@@ -106,7 +131,7 @@ func TestSamplesKeepToOurTime(t *testing.T) {
 // when it changes, as "MS=VALUE".
 func heardAs(t *testing.T, lines string) string {
 	t.Helper()
-	table := New(10, 10)
+	table := listening()
 	var out []string
 	for line := range strings.Lines(lines) {
 		fields := strings.Fields(line)
