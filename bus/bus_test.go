@@ -221,6 +221,21 @@ func TestLargeBatchIsSplit(t *testing.T) {
 	checkOrder(t, consume(t, b, "writer", ConsumeOptions{Kinds: []Kind{Samples}}, len(in.Samples), 0), 0)
 }
 
+// What is said of many hosts has as many groups as samples, of which a decoder takes fewer.
+func TestBatchOfManyHostsIsSplit(t *testing.T) {
+	b := open(t, t.TempDir(), 64<<20)
+	defer closeBus(t, b)
+	in := &batch.Batch{}
+	for i := range 2*batch.MaxGroups + 1 {
+		series := metric.MustSeries("c", fmt.Sprint("h", i), "up", nil, "", metric.State)
+		in.Samples = append(in.Samples, metric.Sample{Series: series, Time: int64(i)})
+	}
+	if err := b.Publish(t.Context(), Samples, "c", in); err != nil {
+		t.Fatal(err)
+	}
+	checkOrder(t, consume(t, b, "writer", ConsumeOptions{Kinds: []Kind{Samples}}, len(in.Samples), 0), 0)
+}
+
 func TestConcurrentPublishersLoseNothing(t *testing.T) {
 	b := open(t, t.TempDir(), 64<<20)
 	defer closeBus(t, b)

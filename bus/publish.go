@@ -40,7 +40,7 @@ func (b *Bus) publish(ctx context.Context, subject string, in *batch.Batch) erro
 	if limit <= 0 {                          // not connected yet
 		limit = 1<<20 - 1024
 	}
-	if items > batch.MaxSamples || len(in.Events) > batch.MaxEvents || len(data) > limit {
+	if items > batch.MaxSamples || len(in.Events) > batch.MaxEvents || in.Groups() > batch.MaxGroups || len(data) > limit {
 		if items == 1 {
 			return fmt.Errorf("cannot publish: one item of %d bytes, at most %d", len(data), limit)
 		}

@@ -45,6 +45,9 @@ type Batch struct {
 	Events  []metric.Event
 }
 
+// Groups is how many groups its encoding has; a decoder takes MaxGroups.
+func (b *Batch) Groups() int { return countGroups(b.Samples) }
+
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	clear(b.Samples)
