@@ -2,6 +2,8 @@ package ganglia
 
 import (
 	"math"
+	"net/netip"
+	"slices"
 	"time"
 
 	tree "keepwatch/internal/ganglia"
@@ -81,7 +83,39 @@ func (p *carried) cluster(same []*tree.Cluster, old *tree.Cluster, age uint32) {
 			dead = append(dead, *h)
 		}
 	}
+	if len(dead) > 0 {
+		renamed := renamedHosts(told, old.Hosts)
+		dead = slices.DeleteFunc(dead, func(h tree.Host) bool { return renamed[h.Name] })
+	}
 	same[0].Hosts = append(same[0].Hosts, p.stillKept(dead, age)...)
+}
+
+// renamedHosts are those that go on under another name: a gmond gives a host the name that its address had when it
+// heard it first, so another one, or the same after a restart, may give it another. Who had an address alone, and is
+// told no more, is the one that is new, lives and has it alone now.
+func renamedHosts(told map[string]*tree.Host, old []tree.Host) map[string]bool {
+	had := make(map[netip.Addr][]string)
+	known := make(map[string]bool, len(old))
+	for i := range old {
+		h := &old[i]
+		known[h.Name] = true
+		if ip, err := netip.ParseAddr(h.IP); err == nil && !slices.Contains(had[ip], h.Name) {
+			had[ip] = append(had[ip], h.Name)
+		}
+	}
+	have := make(map[netip.Addr][]*tree.Host)
+	for _, h := range told {
+		if ip, err := netip.ParseAddr(h.IP); err == nil {
+			have[ip] = append(have[ip], h)
+		}
+	}
+	out := make(map[string]bool)
+	for ip, now := range have {
+		if len(now) == 1 && now[0].Up() && !known[now[0].Name] && len(had[ip]) == 1 && told[had[ip][0]] == nil {
+			out[had[ip][0]] = true
+		}
+	}
+	return out
 }
 
 // stillKept are those of hosts that their DMAX does not forget, age seconds later.

@@ -3,6 +3,9 @@ package ganglia
 import (
 	"slices"
 	"sync"
+
+	tree "keepwatch/internal/ganglia"
+	"keepwatch/metric"
 )
 
 // claims says whose a cluster's name is when several sources tell of one: the first of them in the configuration. A
@@ -35,4 +38,15 @@ func (c *claims) update(source int, clusters []string) (taken map[string]int) {
 		}
 	}
 	return taken
+}
+
+// names are those that any source claims, as their converters have them.
+func (c *claims) names() map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make(map[string]bool, len(c.by))
+	for name := range c.by {
+		out[tree.Text(name, metric.MaxHost)] = true
+	}
+	return out
 }

@@ -53,9 +53,11 @@ type converter struct {
 	teller  uint32 // counts those, and their offsets
 	swept   int64
 
-	now  int64 // s, of the present take
-	out  batch.Batch
-	sink func(*batch.Batch) error
+	now    int64 // s, of the present take
+	behind int64 // s for which who tells of the cluster could not ask it
+	out    batch.Batch
+	ups    []metric.Sample // of hostUpMetric
+	sink   func(*batch.Batch) error
 }
 
 type host struct {
@@ -85,6 +87,12 @@ func newConverter(cluster string) *converter {
 func (c *converter) take(t *tree.Cluster, from string, now time.Time, sink func(*batch.Batch) error, log *slog.Logger) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	switch at := now.Unix(); {
+	case at < c.now-clockSlack:
+		c.setBack(at)
+	case at > c.now+sweepEvery: // nobody told of anything for so long
+		c.swept = at
+	}
 	c.now, c.sink = now.Unix(), sink
 	if from != c.from {
 		c.from = from
@@ -92,12 +100,31 @@ func (c *converter) take(t *tree.Cluster, from string, now time.Time, sink func(
 	}
 	c.setClock(t, log)
 	for _, i := range newest(t.Hosts) {
-		if err := c.host(&t.Hosts[i], clockOf(&t.Hosts[i], t)); err != nil {
+		if err := c.host(&t.Hosts[i], clockOf(&t.Hosts[i], t), t.LocalTime); err != nil {
 			return err
 		}
 	}
+	// Those of all hosts go together: several may be of one, by the rules of the Sink.
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.out.Samples = append(c.out.Samples, c.ups...)
+	clear(c.ups)
+	c.ups = c.ups[:0]
 	c.sweep()
 	return c.flush()
+}
+
+// setBack takes back what was noted while our clock was ahead of now: nothing can be newer.
+func (c *converter) setBack(now int64) {
+	c.swept = min(c.swept, now)
+	c.teller++
+	for _, h := range c.hosts {
+		h.seen = min(h.seen, now)
+		for _, l := range h.metrics {
+			l.at, l.told, l.seen = min(l.at, now-elsewhere-1), min(l.told, now), min(l.seen, now)
+		}
+	}
 }
 
 // newest picks, of hosts of one name, the one that was heard last.
@@ -157,6 +184,7 @@ func sourceClock(t *tree.Cluster) int64 {
 // so that a value has the same time at each poll.
 func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
 	c.clock = sourceClock(t)
+	c.behind = c.clock - t.LocalTime
 	offset := c.now - c.clock
 	if near(offset, c.offset) {
 		return
@@ -173,7 +201,18 @@ func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
 
 func near(a, b int64) bool { return a-b >= -clockSlack && a-b <= clockSlack }
 
-func (c *converter) host(h *tree.Host, clock int64) error {
+// unasked says of a host that is silent for too long that it was not yet when its gmond was asked last: in a gmetad
+// that cannot ask it any more TN grows and LOCALTIME stands still. Who does not hear must not say that others are silent.
+func unasked(h *tree.Host, local int64) bool {
+	if h.Carried || h.Reported == 0 || local < h.Reported {
+		return false
+	}
+	then := *h
+	then.TN = uint32(min(int64(h.TN), local-h.Reported))
+	return then.Up()
+}
+
+func (c *converter) host(h *tree.Host, clock, local int64) error {
 	name := tree.Text(h.Name, metric.MaxHost)
 	s := c.hosts[name]
 	if s == nil {
@@ -189,11 +228,12 @@ func (c *converter) host(h *tree.Host, clock int64) error {
 		s.offset = c.offset
 	}
 	s.seen = c.now
-	alive := 0.0
-	if h.Up() {
-		alive = 1
+	switch {
+	case h.Up():
+		c.ups = append(c.ups, metric.Sample{Series: s.up, Time: c.now * 1000, Value: 1})
+	case !unasked(h, local):
+		c.ups = append(c.ups, metric.Sample{Series: s.up, Time: c.now * 1000})
 	}
-	c.add(s.up, c.now*1000, alive)
 	for i := range h.Metrics {
 		if err := c.metric(name, s, &h.Metrics[i], clock); err != nil {
 			return err
@@ -344,11 +384,7 @@ func (c *converter) sweep() {
 	c.swept = c.now
 	for name, h := range c.hosts {
 		if c.now-h.seen > sweepEvery {
-			delete(c.hosts, name)
-			c.out.Events = append(c.out.Events, metric.Event{
-				ID: fmt.Sprintf("forgotten-%d", c.now*1000), Cluster: c.cluster, Host: name, Time: c.now * 1000, Kind: metric.EventHostForgotten,
-				Text: fmt.Sprintf("%.60s has not told of %.250s for an hour; it is forgotten", c.from, name),
-			})
+			c.forget(name)
 			continue
 		}
 		h.made = 0
@@ -358,4 +394,37 @@ func (c *converter) sweep() {
 			}
 		}
 	}
+}
+
+func (c *converter) forget(host string) {
+	delete(c.hosts, host)
+	c.out.Events = append(c.out.Events, metric.Event{
+		ID: fmt.Sprintf("forgotten-%d", c.now*1000), Cluster: c.cluster, Host: host, Time: c.now * 1000, Kind: metric.EventHostForgotten,
+		Text: fmt.Sprintf("%.60s has not told of %.250s for an hour; it is forgotten", c.from, host),
+	})
+}
+
+// end forgets all hosts of a cluster of which no source tells any more.
+func (c *converter) end(now time.Time, sink func(*batch.Batch) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.sink = now.Unix(), sink
+	for name := range c.hosts {
+		c.forget(name)
+	}
+	return c.flush()
+}
+
+// idle reports whether the cluster has not been told of for an hour.
+func (c *converter) idle(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return now.Unix()-c.now > sweepEvery
+}
+
+// unasked is for how many seconds who told of the cluster last could not ask it.
+func (c *converter) unasked() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.behind
 }

@@ -53,6 +53,7 @@ type Poller struct {
 
 	mu         sync.Mutex
 	converters map[string]*converter // by cluster
+	swept      time.Time
 }
 
 // New checks the options.
@@ -199,4 +200,23 @@ func (p *Poller) converter(cluster string) *converter {
 		p.converters[cluster] = c
 	}
 	return c
+}
+
+// ended takes out the converters of clusters of which no source tells any more, since an hour. A source that is lost
+// goes on claiming its own. It looks once a minute.
+func (p *Poller) ended(now time.Time) (out []*converter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if since := now.Sub(p.swept); 0 <= since && since < time.Minute {
+		return nil
+	}
+	p.swept = now
+	claimed := p.claims.names()
+	for name, c := range p.converters {
+		if !claimed[name] && c.idle(now) {
+			delete(p.converters, name)
+			out = append(out, c)
+		}
+	}
+	return out
 }

@@ -46,6 +46,7 @@ type source struct {
 	good    int // address that answered last; -1: none
 	lost    bool
 	told    map[string]time.Time // what was told, and when last
+	unasked map[string]bool      // clusters that the source cannot ask
 	events  int
 	started int64
 	carried *carried
@@ -57,7 +58,7 @@ type source struct {
 
 func newSource(p *Poller, index int, c conf.GangliaSource) *source {
 	return &source{
-		p: p, index: index, conf: c, log: p.log.With("source", c.Name), good: -1, told: make(map[string]time.Time),
+		p: p, index: index, conf: c, log: p.log.With("source", c.Name), good: -1, told: make(map[string]time.Time), unasked: make(map[string]bool),
 		started: time.Now().UnixMilli(), carried: newCarried(p.opt.HostDmax), status: SourceStatus{Name: c.Name},
 	}
 }
@@ -187,7 +188,7 @@ func (s *source) failed(ctx context.Context, now time.Time, err error) error {
 		return nil
 	}
 	s.lost = true
-	return s.event(ctx, now, metric.EventSourceLost, fmt.Sprintf("ganglia source %.100q is lost: %.400v", s.conf.Name, err))
+	return s.event(ctx, now, s.firstCluster(), metric.EventSourceLost, fmt.Sprintf("ganglia source %.100q is lost: %.400v", s.conf.Name, err))
 }
 
 // took makes a document the newest of the source.
@@ -219,7 +220,7 @@ func (s *source) took(ctx context.Context, a *answer) error {
 		s.lost = false
 		delete(s.told, "lost")
 		s.log.Info("the source is back", "address", addr)
-		if err := s.event(ctx, now, metric.EventSourceFound, fmt.Sprintf("ganglia source %.100q answers again at %.100s", s.conf.Name, addr)); err != nil {
+		if err := s.event(ctx, now, s.firstCluster(), metric.EventSourceFound, fmt.Sprintf("ganglia source %.100q answers again at %.100s", s.conf.Name, addr)); err != nil {
 			return err
 		}
 	}
@@ -255,20 +256,57 @@ func (s *source) store(ctx context.Context, a *answer, v *view) error {
 			}
 			continue
 		}
-		err := s.p.converter(name).take(c, a.addr, a.began, func(b *batch.Batch) error { return s.p.opt.Sink(ctx, name, b) }, s.log)
-		if err != nil {
+		conv := s.p.converter(name)
+		if err := conv.take(c, a.addr, a.began, s.sink(ctx, name), s.log); err != nil {
+			return err
+		}
+		if err := s.asks(ctx, name, conv.unasked(), a.began); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.p.ended(a.began) {
+		delete(s.unasked, c.cluster)
+		if err := c.end(a.began, s.sink(ctx, c.cluster)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// event hands an event of the source to the Sink.
-func (s *source) event(ctx context.Context, now time.Time, kind metric.EventKind, text string) error {
-	cluster := tree.Text(s.conf.Name, metric.MaxHost)
-	if names := s.clusters(); len(names) > 0 {
-		cluster = tree.Text(names[0], metric.MaxHost)
+func (s *source) sink(ctx context.Context, cluster string) func(*batch.Batch) error {
+	return func(b *batch.Batch) error { return s.p.opt.Sink(ctx, cluster, b) }
+}
+
+// asks tells when the gmetad that is polled cannot ask the gmonds of a cluster any more, and when it can again.
+func (s *source) asks(ctx context.Context, cluster string, behind int64, now time.Time) error {
+	switch lost := behind >= gone; {
+	case lost == s.unasked[cluster]:
+		return nil
+	case lost:
+		if len(s.unasked) >= maxTold {
+			return nil
+		}
+		s.unasked[cluster] = true
+		s.log.Error("the source tells of a cluster that it cannot ask any more; nothing is said of its hosts", "cluster", cluster, "seconds", behind)
+		return s.event(ctx, now, cluster, metric.EventSourceLost,
+			fmt.Sprintf("ganglia source %.100q has not been able to ask cluster %.100q for %d s: nothing is said of its hosts", s.conf.Name, cluster, behind))
+	default:
+		delete(s.unasked, cluster)
+		s.log.Info("the source can ask the cluster again", "cluster", cluster)
+		return s.event(ctx, now, cluster, metric.EventSourceFound, fmt.Sprintf("ganglia source %.100q can ask cluster %.100q again", s.conf.Name, cluster))
 	}
+}
+
+// firstCluster is under which an event of the whole source stands.
+func (s *source) firstCluster() string {
+	if names := s.clusters(); len(names) > 0 {
+		return tree.Text(names[0], metric.MaxHost)
+	}
+	return tree.Text(s.conf.Name, metric.MaxHost)
+}
+
+// event hands an event of the source to the Sink.
+func (s *source) event(ctx context.Context, now time.Time, cluster string, kind metric.EventKind, text string) error {
 	host, _, err := net.SplitHostPort(s.conf.Addresses[max(s.good, 0)])
 	if err != nil {
 		host = cluster
