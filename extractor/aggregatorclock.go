@@ -71,6 +71,7 @@ func (t *taker) greeted(told int64, asked, read time.Time, l *load) {
 // arrive gives a record that was read at now our times. On the way it compares the aggregator's clock with ours: by
 // heartbeats, and when a record shows that one of the two was set.
 func (t *taker) arrive(rec *frame.Record, now time.Time, l *load) {
+	t.ourTime(now.UnixMilli(), l)
 	k := &t.clocks.link
 	offset, _ := t.page.offsetOf(k.addr)
 	early := rec.Received+offset > now.UnixMilli()+tooEarly // nothing comes before it was received

@@ -138,6 +138,7 @@ func newPull(c conf.Cluster, opt *Options, b *book) (*pull, error) {
 		return nil, fmt.Errorf("cannot extract: extractor.hosts: %w", err)
 	}
 	log := opt.Log.With("cluster", c.Name)
+	b.page(c.Name).notAfter(time.Now().UnixMilli()) // the clock may have been ahead when it was written
 	p := &pull{
 		cluster: c, bus: opt.Bus, log: log, started: time.Now().UnixMilli(),
 		take: newTaker(names, rules, b.page(c.Name), opt.HostDmax, opt.Interval, log), full: make(chan *load, 1), free: make(chan *load, loads),

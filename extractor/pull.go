@@ -83,7 +83,8 @@ func (p *pull) publish(ctx context.Context) error {
 				}
 				return err
 			}
-			p.take.page.published(l.received)
+			p.take.page.published(min(l.received, time.Now().UnixMilli())) // our clock may have been set back meanwhile
+			l.received = 0
 			p.take.page.parted(l.farewells)
 			l.b.Reset()
 			l.farewells = nil

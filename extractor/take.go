@@ -71,6 +71,7 @@ type taker struct {
 	swept     int64
 	hostKey   []byte
 	wrapped   int64 // when the page was told which counters have wrapped, ms
+	wall      int64 // our clock when the last record came, ms
 
 	conflicts int // of hosts, told so far
 	sent      sent

@@ -60,6 +60,9 @@ func (cs *counters) of(key string) *counter {
 // unwind gives a value as it would be had the counter more than 32 bits. Values older than the last one, which come
 // again after a restart, get what they got the first time.
 func (cs *counters) unwind(c *counter, at int64, v float64) float64 {
+	if at < c.At-stepsFor {
+		cs.setBack(c, at)
+	}
 	cs.newest = max(cs.newest, at)
 	if at <= c.At {
 		return v + c.add(at)
@@ -70,6 +73,14 @@ func (cs *counters) unwind(c *counter, at int64, v float64) float64 {
 	}
 	c.Last, c.At = v, at
 	return v + c.add(at)
+}
+
+// setBack takes back what was noted of a counter by a clock that was ahead: nothing so much older comes again.
+func (cs *counters) setBack(c *counter, at int64) {
+	cs.newest, c.At = min(cs.newest, at), at-1
+	for i := range c.Steps {
+		c.Steps[i].From = min(c.Steps[i].From, at)
+	}
 }
 
 func (cs *counters) drop(c *counter, at int64, v float64) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -121,6 +122,21 @@ func TestOldValuesAfterARestart(t *testing.T) {
 		if got := n.one(requests(), int64(i+1)*1000, v)[0].Value; got != want {
 			t.Errorf("value %v came again as %v, want %v", v, got, want)
 		}
+	}
+}
+
+// The clock by which a counter came was ahead for a while.
+func TestWrapAfterAClockWasAhead(t *testing.T) {
+	n := normalizer(t)
+	var got []float64
+	for _, x := range []struct {
+		sec int64
+		raw float64
+	}{{30_000, wrapAt - 20}, {30_010, 5}, {1000, 15}, {1010, wrapAt - 5}, {1020, 25}} {
+		got = append(got, n.one(requests(), x.sec*1000, x.raw)[0].Value)
+	}
+	if want := []float64{wrapAt - 20, wrapAt + 5, wrapAt + 15, 2*wrapAt - 5, 2*wrapAt + 25}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
