@@ -24,9 +24,9 @@ type polled struct {
 	book *book
 	log  *slog.Logger
 
-	mu    sync.Mutex // one document at a time
-	rules *normalize.Names
-	names map[string]*normalize.Normalizer // by cluster
+	mu       sync.Mutex // one document at a time
+	rules    *normalize.Names
+	clusters map[string]*polledCluster
 }
 
 // newPoller makes the poller of the configuration and what publishes for it.
@@ -35,7 +35,7 @@ func newPoller(opt *Options, clusters []string, b *book) (*ganglia.Poller, *poll
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &polled{bus: opt.Bus, book: b, log: opt.Log, rules: rules, names: make(map[string]*normalize.Normalizer)}
+	out := &polled{bus: opt.Bus, book: b, log: opt.Log, rules: rules, clusters: make(map[string]*polledCluster)}
 	poller, err := ganglia.New(ganglia.Options{
 		Config: opt.Config.Ganglia, Authority: opt.Authority, Local: opt.LocalXML, Clusters: clusters,
 		HostDmax: opt.HostDmax, Sink: out.take, Log: opt.Log,
@@ -48,8 +48,8 @@ func (p *polled) setRules(rules *normalize.Names) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = rules
-	for _, n := range p.names {
-		n.Sweep()
+	for _, c := range p.clusters {
+		c.names.Sweep()
 	}
 }
 
@@ -79,7 +79,9 @@ func (p *polled) take(ctx context.Context, cluster string, b *batch.Batch) error
 // normalize gives all that b holds the names of the vocabulary. The page is touched for samples alone: those are of
 // clusters that are only polled, while events may be of one that a taker pulls, whose page is the taker's.
 func (p *polled) normalize(cluster string, b *batch.Batch) error {
+	c := p.clusters[cluster]
 	if len(b.Samples) == 0 {
+		c.parts(b)
 		for i := range b.Events {
 			e := &b.Events[i]
 			e.Host = p.keptAs(e.Cluster, e.Host)
@@ -87,21 +89,26 @@ func (p *polled) normalize(cluster string, b *batch.Batch) error {
 		return nil
 	}
 	page := p.book.page(cluster)
-	n := p.names[cluster]
-	if n == nil {
-		var err error
-		if n, err = normalize.New(); err != nil {
+	if c == nil {
+		n, err := normalize.New()
+		if err != nil {
 			return err
 		}
-		if len(p.names) >= maxPolled { // what is forgotten is told anew
-			p.log.Warn("the polled gmonds and gmetads name more clusters than are remembered", "clusters", len(p.names))
-			clear(p.names)
+		if len(p.clusters) >= maxPolled { // what is forgotten is told anew
+			p.log.Warn("the polled gmonds and gmetads name more clusters than are remembered", "clusters", len(p.clusters))
+			clear(p.clusters)
 		}
 		n.Restore(page.wraps())
-		p.names[cluster] = n
+		c = &polledCluster{names: n, rules: p.rules, hosts: make(map[string]string), told: make(map[string]int)}
+		p.clusters[cluster] = c
 	}
-	n.Batch(b, p.keptAs)
-	page.wrapped(n.Wraps())
+	farewells := c.follow(cluster, p.rules)
+	c.meets(b)
+	c.parts(b)
+	c.names.Batch(b, p.keptAs)
+	c.join(b)
+	b.Events = append(b.Events, farewells...) // of names that were kept, whoever has them now
+	page.wrapped(c.names.Wraps())
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 func newPolled(t *testing.T, b *book, s *sink, c conf.HostNames) *polled {
 	t.Helper()
-	return &polled{bus: s, book: b, log: slog.New(slog.DiscardHandler), rules: rules(t, c), names: make(map[string]*normalize.Normalizer)}
+	return &polled{bus: s, book: b, log: slog.New(slog.DiscardHandler), rules: rules(t, c), clusters: make(map[string]*polledCluster)}
 }
 
 // A source tells of a cluster that is pulled natively too: what becomes of the source leaves the cluster's page alone,
