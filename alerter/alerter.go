@@ -180,7 +180,7 @@ func (a *Alerter) clock(ctx context.Context, e *engine, changed <-chan struct{})
 		case <-tick.C:
 			_, behind, lagErr := a.opt.Bus.Lag(ctx, name, bus.Samples)
 			now := time.Now().UnixMilli()
-			err = errors.Join(e.tick(ctx, now, lagErr == nil && behind <= maxLag), e.dismiss(ctx, now))
+			err = errors.Join(e.dismiss(ctx, now), e.tick(ctx, now, lagErr == nil && behind <= maxLag))
 		case <-slow.C:
 			err = e.care(ctx, time.Now().UnixMilli())
 		}

@@ -2,15 +2,50 @@ package alerter
 
 import (
 	"context"
+	"errors"
 
 	"keepwatch/alerter/message"
+	"keepwatch/alerter/rule"
 	"keepwatch/schema/db"
 )
 
-// dismiss closes the alerts of hosts that were forgotten: nothing would ever end them. The database says which, so it
+// dismiss deals with hosts of which nothing more is said under their names. It comes before time passes for the engine,
+// so that their silence is no news.
+func (e *engine) dismiss(ctx context.Context, now int64) error {
+	return errors.Join(e.rename(ctx), e.closeForgotten(ctx, now))
+}
+
+// rename stops watching for the silence of hosts that are kept under another name since.
+func (e *engine) rename(ctx context.Context) error {
+	rows, err := e.opt.DB.AlerterRenamed(ctx, (e.opt.Config.NoDataFor + seenBefore).Seconds())
+	if err != nil || len(rows) == 0 {
+		return db.Map(err)
+	}
+	type name struct{ cluster, host string }
+	at := make(map[name]int64, len(rows))
+	for _, r := range rows {
+		at[name{r.Cluster, r.Host}] = r.Renamed.UnixMilli()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.watches {
+		if w.limits.NoData == 0 {
+			continue
+		}
+		for key, t := range w.tracks {
+			if renamed := at[name{t.series.Cluster, t.series.Host}]; t.machine.State == rule.OK && t.machine.Time < renamed {
+				delete(w.tracks, key)
+				clear(e.cache)
+			}
+		}
+	}
+	return nil
+}
+
+// closeForgotten closes the alerts of hosts that were forgotten: nothing would ever end them. The database says which, so it
 // is all one when and where the event is read, or whether it was before a restart. A series that came since, or comes
 // still, as a shared check of the host, is not silent with it and stays.
-func (e *engine) dismiss(ctx context.Context, now int64) error {
+func (e *engine) closeForgotten(ctx context.Context, now int64) error {
 	rows, err := e.opt.DB.AlerterForgotten(ctx)
 	if err != nil || len(rows) == 0 {
 		return db.Map(err)

@@ -1,6 +1,9 @@
 package alerter
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // forgets writes the event of a forgotten host, at so many seconds after t0.
 func (w *world) forgets(host string, second int64) {
@@ -51,6 +54,50 @@ func TestForgottenHost(t *testing.T) {
 	state("back", "critical")
 	w.dismiss(e, 40*hour)
 	state("back, and silent again", "critical")
+}
+
+// A host that is given another name is not silent under the old one: nobody is told of what was well, nor twice of what
+// was not.
+func TestRenamedHost(t *testing.T) {
+	w, e := lone(t)
+	w.t0 = time.Now().UnixMilli() - 4000 // the event is of late
+	w.rule("cpu", "", "")
+	w.rule2("mem")
+	w.exec("UPDATE rules SET no_data = true")
+	w.load(e)
+	w.take(e, "cpu", 1, 0.1)
+	w.take(e, "mem", 1, 0.95)
+	w.forgets("lb1", 2)
+	w.exec(`UPDATE events SET labels = '{"as": "lb"}'`)
+	for second := int64(5); second < 1000; second += 5 {
+		w.dismiss(e, second)
+		if err := e.tick(t.Context(), w.t0+second*1000, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.want("history", w.history(), "warning ok")
+	if left := len(e.watches[1].tracks) + len(e.watches[2].tracks); left != 0 {
+		t.Errorf("%d series are watched yet", left)
+	}
+	w.take(e, "cpu", 999, 0.95)
+	w.want("its name is another host's: history", w.history(), "warning ok critical")
+}
+
+// What was well, or was closed, before the alerter was started, and has not been heard since, is no silence.
+func TestClosedBeforeTheStart(t *testing.T) {
+	w, e := lone(t)
+	w.rule("cpu", "", "")
+	w.exec("UPDATE rules SET no_data = true")
+	w.load(e)
+	w.take(e, "cpu", 1, 0.95)
+	w.forgets("lb1", 100)
+	w.dismiss(e, 2*3600)
+	next := w.engine()
+	w.load(next)
+	if err := next.tick(t.Context(), time.Now().Add(time.Hour).UnixMilli(), true); err != nil {
+		t.Fatal(err)
+	}
+	w.want("history", w.history(), "critical ok")
 }
 
 // An alerter that was away, or died before it could store the end, ends the alert when it leads.

@@ -126,6 +126,7 @@ func (e *engine) note(t *track, change *rule.Transition, closed message.Closed) 
 func (e *engine) tick(ctx context.Context, now int64, upToDate bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.awake, e.swept = min(e.awake, now), min(e.swept, now) // our clock may have been ahead then
 	if !upToDate || len(e.unsaved) > 0 {
 		e.awake = now
 		return e.flush(ctx)

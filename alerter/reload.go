@@ -56,7 +56,8 @@ func (e *engine) load(ctx context.Context) error {
 	return e.flush(ctx)
 }
 
-// seed makes tracks of the series that were heard of late, so that silence since then is noticed.
+// seed makes tracks of the series that were heard of late, so that silence since then is noticed, and of no others:
+// that a series is silent which was well when it was heard last, and was closed or has ended since, is no news.
 func (e *engine) seed(ctx context.Context) error {
 	var names []string
 	byMetric := make(map[string][]*watch)
@@ -76,6 +77,7 @@ func (e *engine) seed(ctx context.Context) error {
 	if err != nil {
 		return db.Map(err)
 	}
+	heard := make(map[*track]bool)
 	for _, r := range rows {
 		s, err := rowSeries(r.Cluster, r.Host, r.Metric, r.Labels, r.Unit, r.Kind)
 		if err != nil {
@@ -85,6 +87,17 @@ func (e *engine) seed(ctx context.Context) error {
 			if w.selector.Matches(s) {
 				t := w.track(s)
 				t.machine = t.machine.Awake(e.awake)
+				heard[t] = true
+			}
+		}
+	}
+	for _, watches := range byMetric {
+		for _, w := range watches {
+			for key, t := range w.tracks {
+				if t.machine.State == rule.OK && !heard[t] {
+					e.close(t, message.SilenceFine)
+					delete(w.tracks, key)
+				}
 			}
 		}
 	}

@@ -61,6 +61,10 @@ var scenarios = []struct {
 		"10 50 → ok", "10 90 → ok", "9 90 → ok", "11 90 → !warning", "5 10 → warning", "11 10 → warning", "12 10 → !ok"}},
 	{"from the far future: ignored", "80", "", "value", 0, 0, 0, []string{
 		"10 50 → ok", "1000 90 @11 → ok", "12 90 → !warning", "300 10 @13 → !ok"}},
+	{"our clock was hours ahead: what comes when it is right counts", "80", "", "value", 0, 0, 0, []string{
+		"30000 10 → ok", "30010 10 → ok", "10 90 → !warning", "20 10 → !ok"}},
+	{"our clock was hours ahead: silence is heard", "80", "", "value", 0, 0, 60, []string{
+		"30000 90 → !warning", "100 tick → warning", "160 tick → warning", "161 tick → !unknown"}},
 	{"nan says nothing", "80", "", "value", 0, 0, 60, []string{
 		"1 90 → !warning", "2 NaN → warning", "3 10 → !ok", "4 NaN → ok", "60 NaN → ok", "63 tick → ok", "64 tick → !unknown", "65 NaN → unknown", "66 1 → !ok"}},
 	{"infinity is a value", "80", "", "value", 0, 0, 0, []string{

@@ -12,11 +12,16 @@ import (
 //
 // A sample that is not newer than the last one, that is further ahead than MaxAhead, or that is NaN does not count:
 // it neither changes the machine nor breaks silence, so a series that sends nothing but NaN becomes UNKNOWN. The
-// first sample of a rate tells the counter only. The first sample after UNKNOWN ends it when it is inside, goes back to
+// first sample of a rate tells the counter only. What a machine had from a clock that was ahead of now by more than
+// MaxAhead is no reason to be deaf until then: it is forgotten, but for the state. The first sample after UNKNOWN ends it when it is inside, goes back to
 // the problem that was interrupted when it is outside, and else waits for Limits.For as any other.
 func (l *Limits) Step(m Machine, in Input, now int64) (Machine, *Transition) {
 	if m.State == "" {
 		m.State = OK
+	}
+	if limit := now + MaxAhead.Milliseconds(); m.Time > limit || m.Seen > limit {
+		// Our clock was ahead then and was set right since.
+		m.Time, m.Seen, m.Level = 0, min(m.Seen, now), ""
 	}
 	if in.Tick {
 		return l.tick(m, now)

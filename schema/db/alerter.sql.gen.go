@@ -348,6 +348,39 @@ func (q *Queries) AlerterRefresh(ctx context.Context, arg AlerterRefreshParams) 
 	return err
 }
 
+const alerterRenamed = `-- name: AlerterRenamed :many
+SELECT cluster, host, max(time)::timestamptz AS renamed FROM events
+WHERE kind = 'host_forgotten' AND labels->>'as' IS NOT NULL AND time > now() - make_interval(secs => $1::float8)
+GROUP BY cluster, host
+`
+
+type AlerterRenamedRow struct {
+	Cluster string
+	Host    string
+	Renamed time.Time
+}
+
+// The names under which a host was kept until it was given another one, of late.
+func (q *Queries) AlerterRenamed(ctx context.Context, seconds float64) ([]AlerterRenamedRow, error) {
+	rows, err := q.db.Query(ctx, alerterRenamed, seconds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AlerterRenamedRow{}
+	for rows.Next() {
+		var i AlerterRenamedRow
+		if err := rows.Scan(&i.Cluster, &i.Host, &i.Renamed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const alerterRepeatDue = `-- name: AlerterRepeatDue :many
 SELECT a.id, a.rule, a.cluster, a.host, a.metric, a.labels, a.state,
 	coalesce((SELECT max(e.id) FROM alert_events e WHERE e.alert = a.id AND e.to_state = a.state), 0)::bigint AS event

@@ -87,6 +87,12 @@ FROM alerts a JOIN (SELECT cluster, host, max(time) AS time FROM events WHERE ki
 	ON f.cluster = a.cluster AND f.host = a.host
 WHERE a.state <> 'ok' ORDER BY a.id;
 
+-- name: AlerterRenamed :many
+-- The names under which a host was kept until it was given another one, of late.
+SELECT cluster, host, max(time)::timestamptz AS renamed FROM events
+WHERE kind = 'host_forgotten' AND labels->>'as' IS NOT NULL AND time > now() - make_interval(secs => @seconds::float8)
+GROUP BY cluster, host;
+
 -- The outbox.
 
 -- name: OutboxClaim :many
