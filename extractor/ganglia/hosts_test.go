@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,10 +31,10 @@ func gmetadOf(asked func() int64, hosts ...string) func(io.Writer) {
 // A gmetad that cannot ask a gmond any more tells of its hosts with a TN that grows. That is no silence of theirs.
 func TestHostsThatNobodyAsksAreNotDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cut := int64(0) // since when the gmetad cannot ask
+		var cut atomic.Int64 // since when the gmetad cannot ask
 		asked := func() int64 {
-			if cut > 0 {
-				return cut
+			if at := cut.Load(); at > 0 {
+				return at
 			}
 			return time.Now().Unix()
 		}
@@ -42,7 +43,7 @@ func TestHostsThatNobodyAsksAreNotDown(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		round()
-		cut = time.Now().Unix()
+		cut.Store(time.Now().Unix())
 		for range 20 {
 			round()
 		}
@@ -53,7 +54,7 @@ func TestHostsThatNobodyAsksAreNotDown(t *testing.T) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 		said := s.count(hostUpMetric + " lab/web1")
-		cut = 0
+		cut.Store(0)
 		round()
 		round()
 		if got, want := s.told(), "ganglia_source_found a@lab"; got != want {
