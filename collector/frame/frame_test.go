@@ -203,6 +203,34 @@ func TestRotationHasNoGap(t *testing.T) {
 	}
 }
 
+// A key file gets another secret under the same id, and sender and receiver reload: frames of the same start open with the
+// new secret at once, and with the old one no more. A key that did not change keeps what is known of replays.
+func TestKeyReplacedUnderItsID(t *testing.T) {
+	kept, old, next := testKey(t, 1, "a"), testKey(t, 2, "b"), testKey(t, 2, "c")
+	o := testOpener(t, testRing(t, kept, old))
+	boot := Boot{start.UnixMilli(), 7}
+	s, behind := testSealer(t, testRing(t, old), "web1", boot), testSealer(t, testRing(t, old), "web1", boot)
+	other := sealAll(t, testSealer(t, testRing(t, kept), "web2", boot), samples(1), start)[0]
+	first := sealAll(t, s, samples(1), start)[0]
+	sealAll(t, behind, samples(1), start)
+	open := func(what string, d []byte, want error) {
+		t.Helper()
+		if _, err := o.Open(d, start); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", what, err, want)
+		}
+	}
+	open("old secret", first, nil)
+	open("kept key", other, nil)
+	if err := s.SetKeys(testRing(t, next)); err != nil {
+		t.Fatal(err)
+	}
+	o.SetKeys(testRing(t, kept, next))
+	open("old secret of a sender that did not reload", sealAll(t, behind, samples(1), start)[0], ErrSeal)
+	open("recorded frame", first, ErrSeal)
+	open("new secret", sealAll(t, s, samples(1), start)[0], nil)
+	open("kept key again", other, ErrReplay)
+}
+
 func TestOlderBootOfTheSameHostIsRefused(t *testing.T) {
 	ring := testRing(t)
 	o := testOpener(t, ring)

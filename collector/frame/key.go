@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +87,9 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 }
 
 func (r *Keyring) sealing() *Key { return &r.keys[0] }
+
+// holds reports whether the ring has this very key, and not another one of the same id.
+func (r *Keyring) holds(k *Key) bool { return slices.Contains(r.keys, *k) }
 
 func (r *Keyring) find(id uint8) (*Key, error) {
 	for i := range r.keys {

@@ -65,11 +65,13 @@ func NewOpener(opt OpenerOptions) (*Opener, error) {
 	}, nil
 }
 
-// SetKeys puts another keyring in force. What was sealed with a key that both have stays refused as a replay.
+// SetKeys puts another keyring in force. What was sealed with a key that both have stays refused as a replay. A key that
+// has another secret under its id is another key: what was sealed with the old one opens no more.
 func (o *Opener) SetKeys(ring *Keyring) {
+	before := o.unseal.ring
 	o.unseal.ring = ring
 	for k := range o.boots {
-		if _, err := ring.find(k.key); err != nil {
+		if key, err := before.find(k.key); err != nil || !ring.holds(key) {
 			delete(o.boots, k)
 		}
 	}
