@@ -25,9 +25,7 @@ func (c *Collector) Gmetric(m gmondsend.Gmetric) error {
 		return err
 	}
 	s, now := c.gmondSending, time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	metadata, value, err := m.Datagrams(c.opt.Host, s.plan.override)
+	metadata, value, err := m.Datagrams(c.opt.Host, s.override())
 	if err != nil {
 		return err
 	}
@@ -36,14 +34,19 @@ func (c *Collector) Gmetric(m gmondsend.Gmetric) error {
 		return err
 	}
 	c.publish(b, max(c.pulse(), time.Duration(m.TMax)*time.Second), false)
-	if len(s.plan.conf.Send) == 0 {
-		for _, d := range [][]byte{metadata, value} {
+	return s.sendByHand(now, metadata, value)
+}
+
+// sendByHand sends what does not come from the plan, with nothing of another metric in between.
+func (s *gmondSending) sendByHand(now time.Time, datagrams ...[]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	channels := len(s.plan.conf.Send) > 0
+	for _, d := range datagrams {
+		switch {
+		case !channels:
 			s.own(d, s.source.of(nil, now), now)
-		}
-		return nil
-	}
-	for _, d := range [][]byte{metadata, value} {
-		if !s.send(d, now) {
+		case !s.send(d, now):
 			return errors.New("no channel of collector.gmond.send took it, Ganglia does not see it; Keepwatch has it")
 		}
 	}

@@ -46,7 +46,7 @@ type gmondSending struct {
 	own    func(datagram []byte, from netip.Addr, at time.Time)
 	source source
 
-	mu     sync.Mutex
+	mu     sync.Mutex // Reload takes it under Collector.mu: who has it must not take that one
 	plan   *gmondPlan
 	values []ganglia.Value // of the last collection, as metrics
 	places []int
@@ -143,6 +143,13 @@ func (s *gmondSending) use(p *gmondPlan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan, s.values = p, make([]ganglia.Value, len(p.metrics))
+}
+
+// override is the host field of packets that speak for override_hostname; empty: none.
+func (s *gmondSending) override() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plan.override
 }
 
 // atStart is what of a gmond configuration takes effect at start only; the rest is prepare's, parseAccesses' and the

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -317,6 +319,45 @@ func TestRequestsBothWaysWithGmond(t *testing.T) {
 		return c
 	}())
 	netnstest.Await(t, "gmond's metric at the late one", func() error { return shows(late, name, "load_one") })
+}
+
+// What is sent by hand and a reload of what is sent take turns, however they meet.
+func TestSendWhileReloading(t *testing.T) {
+	c := newQuiet(t, nil)
+	defer c.Close()
+	const reloads = 300
+	var reloaded, stopped atomic.Bool
+	var sends sync.WaitGroup
+	for range 2 {
+		sends.Go(func() {
+			for !reloaded.Load() {
+				if err := c.Gmetric(gmondsend.Gmetric{Name: "jobs", Value: "17", Type: "uint32", TMax: 60}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	go func() {
+		cfg := c.conf
+		for i := range reloads {
+			cfg.Gmond.Location, cfg.Gmond.Hostname = fmt.Sprint(i), fmt.Sprintf("web%d", i)
+			if err := c.Reload(cfg); err != nil {
+				t.Error(err)
+			}
+		}
+		reloaded.Store(true)
+		sends.Wait()
+		stopped.Store(true)
+	}()
+	netnstest.Await(t, "the end of all sends and reloads", func() error {
+		if !stopped.Load() {
+			return errors.New("they are under way")
+		}
+		return nil
+	})
+	if got := c.gmondSending.override(); got != fmt.Sprintf("web%[1]d:web%[1]d", reloads-1) {
+		t.Errorf("after the last reload packets speak for %q", got)
+	}
 }
 
 // shows says whether a collector's gmond XML would tell of a host's metric with the title that only metadata holds:
