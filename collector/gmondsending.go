@@ -164,6 +164,7 @@ func atStart(g conf.Gmond) conf.Gmond {
 func (s *gmondSending) run(ctx context.Context, heard *state.State) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.sender.Run(ctx) })
+	g.Go(func() error { return s.groups.Run(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()

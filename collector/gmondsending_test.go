@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -319,6 +320,58 @@ func TestRequestsBothWaysWithGmond(t *testing.T) {
 		return c
 	}())
 	netnstest.Await(t, "gmond's metric at the late one", func() error { return shows(late, name, "load_one") })
+}
+
+// A collector that starts before its host has a network asks by the network, when that has come, also in the groups that it
+// only hears.
+func TestRequestsFollowTheNetwork(t *testing.T) {
+	segment := netnstest.New(t)
+	nd, other := segment.Node("asks", "10.99.0.1/24"), segment.Node("other", "10.99.0.2/24")
+	cfg := testConf(t)
+	cfg.Native.Group, cfg.Serve.Listen, cfg.Probes.Host.Enabled = "", "", false
+	cfg.Gmond.Receive = append(cfg.Gmond.Receive, conf.GmondReceive{Listen: "10.99.0.1:8650", AcceptFrom: []string{"10.99.0.0/24"}, Buffer: 1 << 20})
+	wire := other.Capture()
+	startMember(t, nd, "asks", cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	var conn net.Conn
+	inNamespace(t, other, func() (err error) {
+		conn, err = net.Dial("udp", "10.99.0.1:8650")
+		return err
+	})
+	go func() {
+		defer close(done)
+		sendUnknown(ctx, conn)
+	}()
+	t.Cleanup(func() { cancel(); <-done; conn.Close() })
+	request := func(to string) func([]byte) bool {
+		dest := netip.MustParseAddr(to).As4()
+		return func(packet []byte) bool {
+			var p gmond.Packet
+			const headers = 20 + 8 // of IPv4 and UDP
+			return len(packet) > headers && packet[0] == 0x45 && bytes.Equal(packet[16:20], dest[:]) && gmond.Decode(packet[headers:], &p) == nil && p.ID == gmond.Request
+		}
+	}
+	wire.Await("a request to who sent the value", request("10.99.0.2"))
+	nd.IP("route", "add", "default", "dev", "eth0")
+	wire.Await("a request in the group", request("239.2.11.71"))
+}
+
+// sendUnknown sends values of ever new metrics that nobody has described, until ctx ends.
+func sendUnknown(ctx context.Context, conn net.Conn) {
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	for i := 0; ; i++ {
+		d, err := gmond.AppendValue(nil, &gmond.Packet{ID: gmond.ValueDouble, Host: []byte("db1"), Name: fmt.Appendf(nil, "m%d", i), Format: []byte("%f")})
+		if err == nil {
+			_, _ = conn.Write(d) // refused until the collector listens
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
 }
 
 // What is sent by hand and a reload of what is sent take turns, however they meet.
