@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"keepwatch/collector/listen"
@@ -44,14 +45,14 @@ func parseAccess(c *conf.GmondReceive) (*access, error) {
 	return a, nil
 }
 
-func openGmond(ctx context.Context, c *conf.GmondReceive) (*gmondChannel, error) {
+func openGmond(ctx context.Context, c *conf.GmondReceive, log *slog.Logger) (*gmondChannel, error) {
 	a, err := parseAccess(c)
 	if err != nil {
 		return nil, err
 	}
 	ch := new(gmondChannel)
 	ch.access.Store(a)
-	opt := listen.Options{Interface: c.Interface, Buffer: c.Buffer, Datagram: gmondDatagram, Batch: gmondBatch}
+	opt := listen.Options{Interface: c.Interface, Buffer: c.Buffer, Datagram: gmondDatagram, Batch: gmondBatch, Log: log}
 	if c.Group != "" {
 		opt.Channel = "gmond " + c.Group
 		ch.receiver, err = listen.OpenGroup(ctx, c.Group, opt)

@@ -162,7 +162,7 @@ func (c *Collector) openEars(ctx context.Context) (err error) {
 	}
 	s, cfg := &c.sockets, c.conf
 	if cfg.Native.Group != "" {
-		r, err := listen.OpenGroup(ctx, cfg.Native.Group, listen.Options{Channel: "native " + cfg.Native.Group, Interface: cfg.Native.Interface})
+		r, err := listen.OpenGroup(ctx, cfg.Native.Group, listen.Options{Channel: "native " + cfg.Native.Group, Interface: cfg.Native.Interface, Log: c.log})
 		if err := receiver(&s.native, "native.group", r, err); err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (c *Collector) openEars(ctx context.Context) (err error) {
 		}
 	}
 	for i := range cfg.Gmond.Receive {
-		ch, err := openGmond(ctx, &cfg.Gmond.Receive[i])
+		ch, err := openGmond(ctx, &cfg.Gmond.Receive[i], c.log)
 		if err != nil {
 			return fmt.Errorf("collector.gmond.receive[%d]: %w", i, err)
 		}

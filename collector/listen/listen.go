@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"syscall"
@@ -41,6 +42,8 @@ type Options struct {
 	Buffer    int    // bytes of receive buffer asked of the kernel; 0: DefaultBuffer
 	Datagram  int    // bytes of the longest datagram received whole; 0: MaxDatagram
 	Batch     int    // datagrams taken by one system call; 0: 64
+
+	Log *slog.Logger // told when a group can be joined no more, and when it is heard again; nil: nobody is
 }
 
 func (o Options) withDefaults() Options {
@@ -54,6 +57,9 @@ func (o Options) withDefaults() Options {
 		o.Batch = defaultBatch
 	}
 	o.Batch = min(o.Batch, maxBatch)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return o
 }
 
@@ -73,7 +79,9 @@ type Receiver struct {
 	group netip.AddrPort // the zero value: unicast
 	drops *metrics.Counter
 
-	settled bool // of a group: at its start it had the interface that it should have
+	settled bool // of a group: it has the interface that it should have
+	joined  int  // number of that interface; 0: it has had none yet
+	failing bool // it could not be joined when it was tried last
 }
 
 // OpenGroup joins a multicast group, address "239.2.11.71:8649" or "[ff05::71]:8649". The port is shared with every
@@ -99,7 +107,7 @@ func OpenGroup(_ context.Context, address string, opt Options) (*Receiver, error
 	if err != nil {
 		return nil, err
 	}
-	r.group, r.settled = ap, settles(ifi, opt.Interface)
+	r.group = ap
 	if err := r.join(ifi); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("cannot join group %q on interface %q: %w", address, ifi.Name, err)
@@ -213,21 +221,33 @@ func (r *Receiver) receive(ctx context.Context, handle func([]Packet)) error {
 func (r *Receiver) rejoin(ctx context.Context) error {
 	tick := time.NewTicker(lookSoon)
 	defer tick.Stop()
-	looked, settled := time.Now(), r.settled
+	looked := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			if settled && now.Sub(looked) < lookEvery {
+			if r.settled && now.Sub(looked) < lookEvery {
 				continue
 			}
 			looked = now
 		}
-		// An error of join means that it is still joined, or that the interface is away.
-		ifi, err := Interface(r.opt.Interface, r.group.Addr().Is6())
-		if settled = err == nil && settles(ifi, r.opt.Interface); err == nil {
-			_ = r.join(ifi)
-		}
+		r.renew()
 	}
+}
+
+// renew joins the group where it should be heard now. That it cannot is told once, until it can again.
+func (r *Receiver) renew() {
+	ifi, err := Interface(r.opt.Interface, r.group.Addr().Is6())
+	if err == nil {
+		err = r.join(ifi)
+	}
+	switch {
+	case err != nil && !r.failing:
+		r.opt.Log.Warn("a multicast group cannot be joined; nothing of it is heard until it can", "group", r.group, "err", err)
+	case err == nil && r.failing:
+		r.opt.Log.Info("a multicast group is heard again", "group", r.group, "interface", ifi.Name)
+	}
+	r.failing = err != nil
+	r.settled = r.settled && err == nil
 }

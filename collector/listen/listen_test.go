@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -118,6 +119,92 @@ func TestGroupIsSharedAndLoopsBack(t *testing.T) {
 		if strings.Count(strings.Join(got, "\n")+"\n", want+"\n") != 1 {
 			t.Errorf("got %q, want %q once", got, want)
 		}
+	}
+}
+
+// The interface of a group goes and comes again more often than the kernel lets one socket be a member, each time with
+// another number, as that of a tunnel does: the group is heard on it all the same.
+func TestGroupFollowsTheInterface(t *testing.T) {
+	for _, group := range []string{"239.2.11.72:8660", "[ff05::72]:8660"} {
+		for _, name := range []string{"", "eth0"} {
+			t.Run(group+" "+name, func(t *testing.T) {
+				ownNetwork(t)
+				veth(t)
+				r, err := OpenGroup(t.Context(), group, Options{Interface: name})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 25 {
+					ip(t, "link", "del", "eth0")
+					r.renew() // as it may fall into the time between
+					veth(t)
+					if r.renew(); !r.settled {
+						t.Fatal("the interface is there again, and the group has none")
+					}
+				}
+				s, err := OpenSender(t.Context(), []SendChannel{{Group: group}}, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				if got := receive(t, 1, func() { mustSend(t, s, "x") }, r); got[0] != "0 x" {
+					t.Errorf("got %q", got)
+				}
+			})
+		}
+	}
+}
+
+// A group whose interface is gone is told of once, and once more when it is heard again; one that is joined already is
+// not worth a word.
+func TestGroupThatCannotBeJoined(t *testing.T) {
+	ownNetwork(t)
+	veth(t)
+	var log bytes.Buffer
+	r, err := OpenGroup(t.Context(), "239.2.11.72:8660", Options{Interface: "eth0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	said := func(when, want string) {
+		t.Helper()
+		r.renew()
+		r.renew()
+		if got := log.String(); want == "" && got != "" || strings.Count(got, "\n") > 1 || !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q once", when, got, want)
+		}
+		log.Reset()
+	}
+	said("nothing has changed", "")
+	ip(t, "link", "del", "eth0")
+	said("it is gone", `level=WARN msg="a multicast group cannot be joined; nothing of it is heard until it can" group=239.2.11.72:8660 err="no interface`)
+	if r.settled {
+		t.Error("it is not tried again soon")
+	}
+	veth(t)
+	said("it has come again", `level=INFO msg="a multicast group is heard again" group=239.2.11.72:8660 interface=eth0`)
+}
+
+// The interface that stands in while the host has no network takes nothing away from the one that the group had.
+func TestGroupKeepsItsInterfaceWithoutARoute(t *testing.T) {
+	ownNetwork(t)
+	veth(t)
+	r, err := OpenGroup(t.Context(), "239.2.11.72:8660", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenSender(t.Context(), []SendChannel{{Group: "239.2.11.72:8660", Interface: "eth0"}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ip(t, "route", "del", "default")
+	ip(t, "-6", "route", "del", "default")
+	if r.renew(); r.settled {
+		t.Error("loopback does for good")
+	}
+	if got := receive(t, 1, func() { mustSend(t, s, "x") }, r); got[0] != "0 x" {
+		t.Errorf("got %q", got)
 	}
 }
 

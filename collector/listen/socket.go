@@ -75,13 +75,32 @@ func (r *Receiver) Buffer() int {
 	return size
 }
 
+// join joins the group on an interface; that it is joined there already is no error. The one that it had before is then
+// given up: the kernel keeps a membership even of an interface that is gone, and grants a socket only so many (20 of IPv4,
+// net.ipv4.igmp_max_memberships). It is kept while loopback stands in for a network.
 func (r *Receiver) join(ifi *net.Interface) error {
+	err := r.membership(ifi.Index, unix.IP_ADD_MEMBERSHIP, unix.IPV6_JOIN_GROUP)
+	if err != nil && !errors.Is(err, unix.EADDRINUSE) {
+		return err
+	}
+	if r.settled = settles(ifi, r.opt.Interface); !r.settled {
+		return nil
+	}
+	if r.joined != 0 && r.joined != ifi.Index {
+		_ = r.membership(r.joined, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP) // it fails where there is none
+	}
+	r.joined = ifi.Index
+	return nil
+}
+
+// membership changes that of the group on the interface of that number, which need not be there any more.
+func (r *Receiver) membership(index, option4, option6 int) error {
 	var err error
 	control := r.raw.Control(func(fd uintptr) {
 		if a := r.group.Addr(); a.Is6() {
-			err = unix.SetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: a.As16(), Interface: uint32(ifi.Index)})
+			err = unix.SetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IPV6, option6, &unix.IPv6Mreq{Multiaddr: a.As16(), Interface: uint32(index)})
 		} else {
-			err = unix.SetsockoptIPMreqn(int(fd), unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: a.As4(), Ifindex: int32(ifi.Index)})
+			err = unix.SetsockoptIPMreqn(int(fd), unix.IPPROTO_IP, option4, &unix.IPMreqn{Multiaddr: a.As4(), Ifindex: int32(index)})
 		}
 	})
 	return errors.Join(control, err)
