@@ -345,6 +345,24 @@ func TestFloodOfHostNames(t *testing.T) {
 	}
 }
 
+// Names of no host that came in one burst, and were not heard again, make room for a gmond host that is heard seldom.
+func TestBurstOfHostNamesIsForgotten(t *testing.T) {
+	s := newState(t, func(o *Options) { o.HostDmax = 24 * time.Hour })
+	liar, web := newWire(t, s, "10.0.0.66:1"), newWire(t, s, "10.0.0.1:1")
+	for i := range 101 {
+		if err := liar.value(0, fmt.Sprintf("no-host-%d", i), "load", 1); (err != nil) != (i == 100) {
+			t.Fatalf("name %d: %v", i, err)
+		}
+	}
+	for at := time.Second; at <= 10*time.Minute; at += time.Second {
+		s.Tick(start.Add(at))
+	}
+	must(t, web.value(10*time.Minute, "web1", "load", 1))
+	if n, held := s.Hosts(), s.table.Hosts(); n != 1 || held != 1 {
+		t.Errorf("%d hosts are known and gmond's XML tells of %d, want 1", n, held)
+	}
+}
+
 // What is dropped is told at once, then once a minute for each reason.
 func TestDropsAreToldOnceAMinute(t *testing.T) {
 	s := newState(t, nil)

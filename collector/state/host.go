@@ -71,6 +71,7 @@ type hosts struct {
 	series              int // of all
 	seed                maphash.Seed
 	key                 []byte
+	room                room
 	v                   visit
 }
 
@@ -134,13 +135,11 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 func (hs *hosts) findLost(events []metric.Event, now, dmax, gmondDmax int64) []metric.Event {
 	for key, h := range hs.m {
 		limit := dmax
-		if h.native.heard == 0 && h.told == 0 {
+		if h.gmondOnly() {
 			limit = gmondDmax
 		}
 		if now-max(h.heard(), h.told) > limit {
-			delete(hs.m, key)
-			h.forgotten = true
-			hs.series -= h.series.len()
+			hs.forget(key, h)
 		}
 		if h.lost || h.native.epoch == 0 && h.gmond.epoch == 0 || now <= h.deadline() {
 			continue
@@ -155,6 +154,12 @@ func (hs *hosts) findLost(events []metric.Event, now, dmax, gmondDmax int64) []m
 		events = append(events, h.event(prefix+"lost-"+strconv.FormatInt(c.sent, 10), metric.EventHostLost, now, text))
 	}
 	return events
+}
+
+func (hs *hosts) forget(key string, h *host) {
+	delete(hs.m, key)
+	h.forgotten = true
+	hs.series -= h.series.len()
 }
 
 // clockSetBack takes what was heard in the future for heard now: who is dead is found lost all the same.

@@ -28,9 +28,10 @@ const (
 	deriveEvery = 10 * time.Second
 
 	// crowdedDmax takes the place of a longer host_dmax, for gmond hosts, while new ones are refused: who fills the
-	// table with names of no host must not keep real ones out for a day.
+	// table with names of no host must not keep real ones out for a day. It does so for crowdedFor after the last refusal,
+	// until those who were heard just before it are forgotten everywhere.
 	crowdedDmax = 5 * time.Minute
-	crowdedFor  = 2 * time.Minute // since the last refusal
+	crowdedFor  = crowdedDmax + 2*tidyEvery
 )
 
 // Options are the bounds and the identity of the collector whose state this is.
@@ -129,7 +130,7 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 		return err
 	}
 	s.sender = f.Host
-	visit := s.hosts.visit()
+	visit := s.hosts.visit(at.UnixMilli())
 	n, _, err := batch.Scan(f.Payload, visit)
 	if err != nil {
 		visit.abort()
@@ -138,7 +139,7 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 		}
 		return err
 	}
-	s.events = visit.commit(s.events, &f, from, at.UnixMilli())
+	s.events = visit.commit(s.events, &f, from)
 	samplesTotal.Add(n)
 	s.history.Append(at.UnixMilli(), datagram)
 	s.hold(visit, f.Origin, at)
@@ -195,6 +196,7 @@ func (s *State) Tick(now time.Time) {
 	if now.Sub(s.tidied) >= tidyEvery {
 		s.tidied = now
 		s.opener.Sweep(now)
+		s.hosts.room.tidy()
 		s.table.Sweep(ms, s.gmondDmax(now))
 	}
 	if now.Sub(s.swept) >= sweepEvery {

@@ -15,6 +15,7 @@ import (
 // visit is one frame on its way in. Nothing that it changes stays unless it is committed.
 type visit struct {
 	hs      *hosts
+	now     int64 // ms
 	h       *host // of the group
 	touched []*host
 	made    []*host
@@ -29,9 +30,9 @@ type freshSeries struct {
 	hash uint64
 }
 
-func (hs *hosts) visit() *visit {
+func (hs *hosts) visit(now int64) *visit {
 	v := &hs.v
-	*v = visit{hs: hs, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0], checks: v.checks[:0]}
+	*v = visit{hs: hs, now: now, touched: v.touched[:0], made: v.made[:0], fresh: v.fresh[:0], words: v.words[:0], silent: v.silent[:0], checks: v.checks[:0]}
 	return v
 }
 
@@ -42,7 +43,7 @@ func (v *visit) Group(cluster, name []byte) (known bool, err error) {
 	h := hs.m[string(hs.key)]
 	known = h != nil
 	if h == nil {
-		if len(hs.m) >= hs.maxHosts {
+		if len(hs.m) >= hs.maxHosts && !hs.makeRoom(v.now) {
 			return false, fmt.Errorf("%w: %d, and now %q", ErrTooManyHosts, len(hs.m), name)
 		}
 		h = &host{cluster: string(cluster), name: string(name)}
@@ -137,7 +138,8 @@ func (v *visit) clear() {
 }
 
 // commit makes the visit stay and appends the events of hosts that came.
-func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr, now int64) []metric.Event {
+func (v *visit) commit(events []metric.Event, f *frame.Frame, from netip.Addr) []metric.Event {
+	now := v.now
 	v.clear()
 	for _, s := range v.fresh {
 		v.hs.series += s.h.series.add(s.hash)
