@@ -363,6 +363,22 @@ func TestBurstOfHostNamesIsForgotten(t *testing.T) {
 	}
 }
 
+// Heartbeats that tell another start each time are an event once a minute.
+func TestGmondStartsAreToldOnceAMinute(t *testing.T) {
+	s := newState(t, nil)
+	w := newWire(t, s, "10.0.0.66:1")
+	var want []string
+	for at := time.Duration(0); at < 130*time.Second; at += 500 * time.Millisecond {
+		started := start.Add(2 * at)
+		w.heartbeat(at, "web1", started)
+		if at == 0 || (at-500*time.Millisecond)%time.Minute == 0 {
+			want = append(want, fmt.Sprintf("host_joined web1 gmond-joined-%d", started.Unix()*1000))
+		}
+		s.Tick(start.Add(at))
+	}
+	wantEvents(t, s, want...)
+}
+
 // What is dropped is told at once, then once a minute for each reason.
 func TestDropsAreToldOnceAMinute(t *testing.T) {
 	s := newState(t, nil)

@@ -51,6 +51,7 @@ type host struct {
 	told          int64      // when another host last said what it makes of it, which is no sign of its life
 	lost          bool
 	dropped       uint64 // frames and packets
+	anew          int64  // ms, when an event last told that its gmond has started anew
 	retyped       int64  // ms, when an event last told of a metric that changed
 	first, last   int32  // of State.pending, places + 1
 	forgotten     bool   // it is no more in hosts
@@ -101,7 +102,8 @@ func (hs *hosts) dropped(cluster, name string) {
 
 // hear notes a sign of life and appends host_joined when the host is new, was lost or started anew. The event's ID
 // depends on what the sender sent and not on our clock, so that every collector that hears the host makes the same
-// event. A gmond host joins when its heartbeat tells since when it runs.
+// event. A gmond host joins when its heartbeat tells since when it runs; that it has started anew is told once a minute at
+// most, since anybody may send heartbeats, each with another start.
 func (h *host) hear(events []metric.Event, c *channel, now channel, prefix string) []metric.Event {
 	before := *c
 	*c = now
@@ -119,7 +121,12 @@ func (h *host) hear(events []metric.Event, c *channel, now channel, prefix strin
 		text = "is heard"
 	case h.through != "":
 		return events // its speaker has started anew, not the host
+	case c != &h.gmond:
+		text = "has started anew"
+	case h.anew != 0 && now.heard-h.anew < tellEvery:
+		return events
 	default:
+		h.anew = now.heard
 		text = "has started anew"
 	}
 	id := prefix + "joined-" + strconv.FormatInt(now.epoch, 10) + again
@@ -165,7 +172,7 @@ func (hs *hosts) forget(key string, h *host) {
 // clockSetBack takes what was heard in the future for heard now: who is dead is found lost all the same.
 func (hs *hosts) clockSetBack(now int64) {
 	for _, h := range hs.m {
-		for _, at := range [...]*int64{&h.native.heard, &h.gmond.heard, &h.told, &h.retyped} {
+		for _, at := range [...]*int64{&h.native.heard, &h.gmond.heard, &h.told, &h.retyped, &h.anew} {
 			*at = min(*at, now)
 		}
 	}
