@@ -79,6 +79,7 @@ func ups(t *testing.T, s *State) (values []float64) {
 // together.
 func TestWhatWasSeenIsNoNews(t *testing.T) {
 	s, a, b, hear := heardOfTwo(t)
+	s.Tick(start.Add(-time.Minute)) // it has listened for longer than an interval, and may say up
 	hear(time.Second, a.looks(time.Second, 1), b.looks(time.Second, 0))
 	down, up := a.looks(11*time.Second, 0), a.looks(21*time.Second, 1)
 	hear(21*time.Second, b.looks(21*time.Second, 0))
