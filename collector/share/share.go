@@ -103,7 +103,7 @@ func (t *Table) Hear(w Word, heard int64) {
 // Tick is called once a second with our time in ms. It lets views go stale and forgets what is too old.
 func (t *Table) Tick(now int64) {
 	if now < t.ticked {
-		t.clockSetBack(now)
+		t.Away(0, now)
 	}
 	t.ticked = now
 	t.began = min(t.began, now)
@@ -119,18 +119,21 @@ func (t *Table) Tick(now int64) {
 	t.sweepViews(now)
 }
 
-// clockSetBack takes what was heard in the future for heard now: who is dead lives no longer than it would, and a view
-// does not go stale by it, which would say up of what is down.
-func (t *Table) clockSetBack(now int64) {
+// Away takes a time of that many ms, in which nobody could be heard, out of everybody's silence: our clock was set
+// forward, or we did not run. What was heard in the future, by a clock that has been set back, counts as heard now: who is
+// dead lives no longer than it would, and a view does not go stale by it, which would say up of what is down.
+func (t *Table) Away(by, now int64) {
 	for _, of := range t.members {
 		for _, m := range of {
-			m.heard = min(m.heard, now)
+			m.heard = min(m.heard+by, now)
 		}
 	}
 	for _, x := range t.targets {
-		x.said = min(x.said, now)
+		x.said, x.since = min(x.said, now), min(x.since, now)
 		for _, v := range x.views {
-			v.heard, v.last = min(v.heard, now), min(v.last, now)
+			for _, at := range [...]*int64{&v.heard, &v.began, &v.left, &v.last} {
+				*at = min(*at+by, now)
+			}
 		}
 	}
 	t.swept = min(t.swept, now)

@@ -16,6 +16,7 @@ type target struct {
 	views  []*view // by vantage
 	series *metric.Series
 	dirty  bool
+	since  int64 // ms: since when it is listened to without a break, by our clock; see broke
 	until  int64 // ms: it is not judged before, by our clock; 0: a late word begins a wait
 	cause  int64 // ms: the newest word since it was judged, by its sender's clock
 
@@ -30,10 +31,13 @@ type view struct {
 	vantage  string
 	up       bool
 	looked   bool  // up was told
-	interval int64 // ms; 0 while unknown, or when it looks no more
+	active   bool  // it goes on looking
+	interval int64 // ms; the last one when it looks no more
 	quorum   int
 	time     int64 // of View, by its clock
 	heard    int64 // of View, by ours
+	began    int64 // when it became active, by ours
+	left     int64 // when it ceased to be, by ours
 	last     int64 // of any word, by ours
 
 	saidView, saidInterval, saidQuorum frame.Origin
@@ -43,7 +47,21 @@ type view struct {
 func (v *view) life() int64 { return v.interval * 5 / 2 }
 
 func (v *view) fresh(now int64) bool {
-	return v.looked && v.interval > 0 && v.quorum > 0 && now-v.heard <= v.life()
+	return v.looked && v.active && v.quorum > 0 && now-v.heard <= v.life()
+}
+
+// end is when a view counts no more, by our clock.
+func (v *view) end() int64 {
+	end := v.heard + v.life()
+	if !v.active {
+		end = min(end, v.left)
+	}
+	return end
+}
+
+// gone reports whether a view has ended less than an interval ago: who looks in its place may not have been heard.
+func (v *view) gone(now int64) bool {
+	return v.looked && v.quorum > 0 && !v.fresh(now) && now <= v.end()+v.interval+settle
 }
 
 func (t *Table) hearView(w Word, heard int64) {
@@ -57,6 +75,9 @@ func (t *Table) hearView(w Word, heard int64) {
 	if v == nil {
 		t.dropped++
 		return
+	}
+	if x.broke(heard) {
+		x.since = heard
 	}
 	if !v.hear(&w, heard) {
 		return
@@ -86,10 +107,7 @@ func (v *view) hear(w *Word, heard int64) bool {
 	case View:
 		v.up, v.looked, v.time, v.heard = w.Value == 1, true, w.Time, heard
 	case Interval:
-		v.interval = 0
-		if w.Value > 0 && w.Value <= maxInterval {
-			v.interval = int64(w.Value * 1000)
-		}
+		v.hearInterval(w.Value, heard)
 	case Quorum:
 		v.quorum = 0
 		if w.Value >= 1 && w.Value <= MaxVantage {
@@ -97,6 +115,20 @@ func (v *view) hear(w *Word, heard int64) bool {
 		}
 	}
 	return true
+}
+
+func (v *view) hearInterval(seconds float64, heard int64) {
+	was := v.active
+	v.active = seconds > 0 && seconds <= maxInterval
+	switch {
+	case v.active && !was:
+		v.began = heard
+	case was && !v.active:
+		v.left = heard
+	}
+	if v.active {
+		v.interval = int64(seconds * 1000)
+	}
 }
 
 // view finds the place of a view, or makes it; nil when there are too many.
@@ -116,7 +148,7 @@ func (t *Table) view(key targetKey, vantage string) (*target, *view) {
 		if err != nil {
 			return nil, nil // names that no series may have
 		}
-		x = &target{key: key, series: series}
+		x = &target{key: key, series: series, since: t.began}
 		t.targets[key] = x
 	}
 	v := &view{vantage: vantage}
@@ -155,11 +187,11 @@ func (t *Table) judge(now int64) {
 		if x.waits(now) {
 			continue
 		}
-		known, value := x.combine(t.began, now)
+		known, value := x.combine(now)
 		if known && (!x.known || value != x.value) {
-			x.cause = max(x.cause, x.expired(now))
+			x.cause = max(x.cause, x.expired(value, now))
 			if value == 1 {
-				x.cause = max(x.cause, x.heardAll(t.began, now))
+				x.cause = max(x.cause, x.heardAll(now))
 			}
 			if !x.change {
 				x.change = true
@@ -171,21 +203,39 @@ func (t *Table) judge(now int64) {
 	t.dirty = t.dirty[:0]
 }
 
-// expired is when the last of the views that are not fresh ceased to be, by its sender's clock.
-func (x *target) expired(now int64) (at int64) {
+// expired is when the last of the views that are not fresh ceased to be, by its sender's clock, or no more stood in the way
+// of an up.
+func (x *target) expired(value float64, now int64) (at int64) {
 	for _, v := range x.views {
-		if !v.fresh(now) {
-			at = max(at, v.time+v.life())
+		if v.fresh(now) {
+			continue
 		}
+		end := v.end()
+		if value == 1 && !v.up && !v.gone(now) {
+			end += v.interval + settle
+		}
+		at = max(at, end+v.time-v.heard)
 	}
 	return at
 }
 
+// broke reports whether we have heard nobody for so long that others than those who are heard next may have been missed.
+func (x *target) broke(now int64) bool {
+	var interval, last int64
+	for _, v := range x.views {
+		if v.active {
+			interval = max(interval, v.interval)
+		}
+		last = max(last, v.last)
+	}
+	return interval > 0 && now-last > interval*3/2
+}
+
 // combine is 0 when at least the quorum of the fresh views say down, else 1. It is not known without a fresh view, nor
-// while fewer than the quorum are fresh and one of them says down, nor is it 1 before all who look had the time of an
-// interval to be heard since began: a table that begins while a check is down must not say up first. Where vantage
-// points want different quorums, as while a configuration is rolled out, the largest counts.
-func (x *target) combine(began, now int64) (known bool, value float64) {
+// while fewer than the quorum are fresh and one of them says down. It becomes 1 only when all who look had the time to be
+// heard: since we listen, and since a view that said down is gone; see heardAll and unheard. Where vantage points
+// want different quorums, as while a configuration is rolled out, the largest counts.
+func (x *target) combine(now int64) (known bool, value float64) {
 	fresh, down, quorum := 0, 0, 0
 	for _, v := range x.views {
 		if !v.fresh(now) {
@@ -197,25 +247,48 @@ func (x *target) combine(began, now int64) (known bool, value float64) {
 			down++
 		}
 	}
+	enough := func(down int) bool { return down == 0 || fresh >= quorum && down < quorum }
 	switch {
 	case fresh == 0:
 		return false, 1
 	case down >= quorum:
 		return true, 0
+	case x.known && x.value == 1:
+		return enough(down), 1
 	default:
-		return (down == 0 || fresh >= quorum) && now >= x.heardAll(began, now), 1
+		return now >= x.heardAll(now) && enough(down+x.unheard(now)), 1
 	}
 }
 
+// unheard is how many views that said down are gone while nobody has begun to look in their place.
+func (x *target) unheard(now int64) int {
+	gone, down, first := 0, 0, now
+	for _, v := range x.views {
+		if v.gone(now) {
+			gone++
+			first = min(first, v.heard)
+			if !v.up {
+				down++
+			}
+		}
+	}
+	for _, v := range x.views {
+		if v.fresh(now) && v.began >= first {
+			gone--
+		}
+	}
+	return max(min(down, gone), 0)
+}
+
 // heardAll is when all who look had the time of an interval to be heard.
-func (x *target) heardAll(began, now int64) int64 {
+func (x *target) heardAll(now int64) int64 {
 	var interval int64
 	for _, v := range x.views {
 		if v.fresh(now) {
 			interval = max(interval, v.interval)
 		}
 	}
-	return began + interval + settle
+	return x.since + interval + settle
 }
 
 // Changed reports whether Up of a target has become another since the last Samples.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"keepwatch/metric"
 )
@@ -71,8 +72,8 @@ func TestQuorumOfFreshViews(t *testing.T) {
 	f("one of three says down", "1=1 10=1 20=1", 26, all(three(1, 1, 1, 1), three(11, 1, 0, 1))...)
 	f("two of three say down, then one", "1=1 11=0 21=1", 22, all(three(1, 1, 1, 1), three(11, 1, 0, 0), three(21, 1, 1, 0))...)
 	f("silence is no view: nothing is said", "1=1 10=1 20=1", 60, three(1, 1, 1, 1)...)
-	f("a view that goes stale counts no more", "1=0 10=0 20=0 26=1 30=1", 36,
-		append(three(1, 0, 0, 1), saying{11, "c", 1, 2, 10}, saying{21, "c", 1, 2, 10})...)
+	f("a view that goes stale counts no more", "1=0 10=0 20=0 37=1 40=1", 46,
+		append(three(1, 0, 0, 1), saying{11, "c", 1, 2, 10}, saying{21, "c", 1, 2, 10}, saying{31, "c", 1, 2, 10})...)
 	f("one vantage point takes over from another", "1=0 11=1", 12, saying{1, "a", 0, 1, 10}, saying{11, "a", 0, 1, 0}, saying{11, "b", 1, 1, 10})
 	f("of two quorums the larger counts", "1=1", 3, saying{1, "a", 0, 2, 10}, saying{1, "b", 1, 1, 10})
 	f("fewer than the quorum are left, and one of them says down: nobody can tell", "1=0 10=0 20=0 39=1 40=1", 46,
@@ -80,6 +81,96 @@ func TestQuorumOfFreshViews(t *testing.T) {
 	f("no interval", "", 30, saying{1, "a", 0, 1, 0})
 	f("nonsense", "", 30, saying{1, "a", 0, -1, 10}, saying{1, "b", 0, 17, 10}, saying{1, "c", 0, 1, 1e300})
 	f("a word of the change comes again late", "1=1 2=0", 3, saying{1, "a", 1, 1, 10}, saying{2, "a", 0, 1, 10})
+}
+
+// A check that is down is not said to be up because a view that said so is gone and the one in its place has not been heard.
+func TestUpWaitsForWhoTakesOver(t *testing.T) {
+	f := func(name, want string, until int64, sayings ...saying) {
+		t.Helper()
+		if got := samples(listening(), sayings, until); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
+		}
+	}
+	f("one of two that say down leaves", "2=0 18=0 20=0", 26,
+		saying{1, "a", 0, 2, 10}, saying{2, "b", 0, 2, 10}, saying{3, "c", 1, 2, 10},
+		saying{11, "a", 0, 2, 10}, saying{12, "b", 0, 2, 10}, saying{13, "c", 1, 2, 10},
+		saying{15, "b", 0, 2, 0}, saying{18, "d", 0, 2, 10},
+		saying{21, "a", 0, 2, 10}, saying{23, "c", 1, 2, 10})
+	f("the one that says down leaves, quorum 1", "1=0 18=0 20=0", 26,
+		saying{1, "a", 0, 1, 10}, saying{3, "c", 1, 1, 10},
+		saying{11, "a", 0, 1, 10}, saying{13, "c", 1, 1, 10},
+		saying{15, "a", 0, 1, 0}, saying{18, "d", 0, 1, 10},
+		saying{21, "c", 1, 1, 10})
+	f("who takes over says up", "1=0 18=1 20=1", 26,
+		saying{1, "a", 0, 1, 10}, saying{3, "c", 1, 1, 10},
+		saying{11, "a", 0, 1, 10}, saying{13, "c", 1, 1, 10},
+		saying{15, "a", 0, 1, 0}, saying{18, "d", 1, 1, 10},
+		saying{21, "c", 1, 1, 10})
+	f("two leave, one that takes over is heard", "1=0 18=0 20=0", 26,
+		saying{1, "a", 0, 1, 10}, saying{2, "b", 1, 1, 10}, saying{3, "c", 1, 1, 10},
+		saying{11, "a", 0, 1, 10}, saying{12, "b", 1, 1, 10}, saying{13, "c", 1, 1, 10},
+		saying{14, "a", 0, 1, 0}, saying{14, "b", 1, 1, 0}, saying{16, "d", 1, 1, 10}, saying{18, "e", 0, 1, 10},
+		saying{23, "c", 1, 1, 10})
+	f("nobody takes over: after an interval and a second it is up", "1=0 26=1 30=1", 36,
+		saying{1, "a", 0, 1, 10}, saying{3, "c", 1, 1, 10},
+		saying{11, "a", 0, 1, 10}, saying{13, "c", 1, 1, 10},
+		saying{15, "a", 0, 1, 0}, saying{23, "c", 1, 1, 10}, saying{33, "c", 1, 1, 10})
+	f("what is up stays so though a word is lost", "1=1 10=1 20=1 30=1", 36, saying{1, "a", 1, 1, 10}, saying{11, "a", 1, 1, 10}, saying{31, "a", 1, 1, 10})
+	f("the one that says down falls silent", "1=1 2=0 10=0 20=0 38=1 40=1", 46,
+		saying{1, "c", 1, 1, 10}, saying{2, "a", 0, 1, 10},
+		saying{11, "c", 1, 1, 10}, saying{21, "c", 1, 1, 10}, saying{31, "c", 1, 1, 10}, saying{41, "c", 1, 1, 10})
+}
+
+// An aggregator that was cut off from all who look does not go by the first of them that it hears again. a and b say down,
+// c up.
+func TestUpWaitsAfterWeWereDeaf(t *testing.T) {
+	for phase := range int64(10) { // when c is heard first after that, and when not
+		for deaf := int64(15); deaf < 90; deaf++ {
+			var sayings []saying
+			for at := int64(0); at < 200; at += 10 {
+				for _, s := range []saying{{at + 1, "a", 0, 2, 10}, {at + 3, "b", 0, 2, 10}, {at + 4 + phase, "c", 1, 2, 10}} {
+					if s.at < 60 || s.at >= 60+deaf {
+						sayings = append(sayings, s)
+					}
+				}
+			}
+			if got := samples(listening(), sayings, 190); strings.Contains(got, "=1") {
+				t.Errorf("deaf for %d s, c looks %d s after b: said %s", deaf, phase+1, got)
+			}
+		}
+	}
+}
+
+// What went down while we were deaf is not said to be up by the first that is heard, either.
+func TestDownWhileWeWereDeaf(t *testing.T) {
+	sayings := []saying{{1, "a", 1, 2, 10}, {3, "b", 1, 2, 10}, {5, "c", 1, 2, 10}, {55, "c", 1, 2, 10}, {61, "a", 0, 2, 10}, {63, "b", 0, 2, 10}}
+	if got, want := samples(listening(), sayings, 66), "1=1 10=1 20=1 63=0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Our clock is set forward by a minute, or we did not run as long: nobody was silent.
+func TestAway(t *testing.T) {
+	table := listening()
+	c := &Check{Cluster: "lab", Kind: "tcp", Name: "web", Interval: 10 * time.Second, Vantage: 2}
+	table.Hear(ready("other", "web", 9*second, 1), 9*second)
+	for _, s := range []saying{{1, "a", 0, 2, 10}, {2, "b", 0, 2, 10}, {3, "c", 1, 2, 10}} {
+		hear(table, s)
+	}
+	table.Tick(10 * second)
+	table.Away(61*second, 71*second)
+	hear(table, saying{71, "c", 1, 2, 10})
+	table.Tick(71 * second)
+	if got := table.Samples(71*second, 70*second, true, nil); len(got) != 1 || got[0].Value != 0 {
+		t.Errorf("got %v, want down", got)
+	}
+	if _, n := table.Runners(c, "self", 71*second); n != 2 {
+		t.Errorf("%d living members, want 2", n)
+	}
+	table.Tick(100 * second)
+	if got := table.Samples(100*second, 100*second, true, nil); len(got) != 0 {
+		t.Errorf("got %v of views that are stale", got)
+	}
 }
 
 // listening is a table that has listened for longer than any interval of these tests.
