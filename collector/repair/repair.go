@@ -241,6 +241,9 @@ func (t *Tracker) ask(b *boot, now int64, ask func([]frame.Range)) (next int64) 
 	left := b.gaps[:0]
 	lost := uint64(0)
 	for _, g := range b.gaps {
+		if g.due > now+max(longWait, t.opt.Grace) { // the clock was set back
+			g.due = now + t.opt.Grace
+		}
 		if g.due <= now && g.tries >= Tries {
 			t.missing--
 			if !g.past {

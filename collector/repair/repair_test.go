@@ -70,6 +70,27 @@ func TestWhatIsMissingIsAskedForUntilItComes(t *testing.T) {
 	}
 }
 
+// The clock is set back by an hour: what is missing, asked for or not, is asked for all the same, and the last frame told of.
+func TestClockIsSetBack(t *testing.T) {
+	const hour = 3_600_000
+	tr := newTracker()
+	saw(tr, hour, 100, 102)
+	due(tr, hour+50)
+	saw(tr, hour+60, 104)
+	var b Beats
+	b.Sent(hour)
+	b.Due(hour + 300)
+	if asked, next := due(tr, 1000); asked != "" || next != 1000+Grace {
+		t.Errorf("asked %q, next %d; want another grace", asked, next)
+	}
+	if asked, next := due(tr, 1000+Grace); asked != "1 2 [{101 101} {103 103}] " || next != 1000+Grace+firstWait {
+		t.Errorf("asked %q, next %d", asked, next)
+	}
+	if due, next := b.Due(1000); due || next != 3000 {
+		t.Errorf("beat: %v, next %d; want it 2 s later", due, next)
+	}
+}
+
 func TestReorderingIsNotAskedFor(t *testing.T) {
 	tr := newTracker()
 	saw(tr, 0, 100, 102)

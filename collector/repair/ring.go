@@ -103,6 +103,7 @@ func (b *Beats) Due(now int64) (due bool, next int64) {
 	if b.sent == 0 {
 		return false, 0
 	}
+	b.sent = min(b.sent, now) // the clock may have been set back
 	for b.told < len(beatsAfter) && now >= b.sent+beatsAfter[b.told] {
 		b.told++
 		due = true
