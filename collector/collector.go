@@ -126,7 +126,7 @@ func (c *Collector) identify(keys *frame.Keyring) error {
 		Cluster: c.opt.Cluster, Host: c.opt.Host, Keys: keys,
 		Boot:     frame.Boot{Start: start, Random: binary.BigEndian.Uint64(random[8:])},
 		MaxHosts: cfg.MaxHosts, MaxSeries: cfg.MaxSeries, MaxBytes: maxBytes, HostDmax: cfg.HostDmax,
-		GmondTmax: cfg.Gmond.HostTmax, MaxAsks: gmondAsks, Legacy: cfg.Gmond.Legacy, Log: c.log,
+		GmondTmax: cfg.Gmond.HostTmax, MaxAsks: gmondAsks, Legacy: cfg.Gmond.Legacy, Stall: stall, Log: c.log,
 	})
 	if err != nil {
 		return fmt.Errorf("collector: %w", err)
@@ -266,6 +266,9 @@ func (c *Collector) hear(ctx, sending context.Context, g *errgroup.Group) {
 		})
 	}
 }
+
+// stall is more than there is between two ticks of a second, and less than a host may be silent before it is lost.
+const stall = 3 * time.Second
 
 func (c *Collector) tick(ctx context.Context) error {
 	second := time.NewTicker(time.Second)

@@ -60,3 +60,35 @@ func (e *entry) seen() int64 {
 	}
 	return max(e.valued, int64(e.first)*second)
 }
+
+// Away takes a time of that many ms, in which nobody could be heard, out of everybody's silence: our clock was set
+// forward, or we did not run. What came in the future, by a clock that has been set back, counts as having come now: who
+// falls silent then is told as silent, and metadata is asked for and published again in its time.
+func (t *Table) Away(by, now int64) {
+	for _, h := range t.hosts {
+		for _, at := range [...]*int64{&h.heard, &h.first.heard, &h.other.heard, &h.warned} {
+			if *at > 0 {
+				*at = min(*at+by, now)
+			}
+		}
+		for _, n := range h.metrics {
+			t.entries.at(n).away(by, now)
+		}
+	}
+}
+
+func (e *entry) away(by, now int64) {
+	s := seconds(now)
+	if e.id != 0 {
+		e.valued = min(e.valued+by, now)
+	}
+	if e.first > 0 {
+		e.first = min(e.first+uint32(by/second), s)
+	}
+	if e.desc.knowledge != told {
+		s += askLast
+	}
+	if e.meta > 0 {
+		e.meta = min(e.meta+uint32(by/second), s)
+	}
+}

@@ -398,6 +398,58 @@ func TestAgeing(t *testing.T) {
 	}
 }
 
+// Our clock is set back by an hour, then forward by two: metadata is asked for and published again in its time, nothing is
+// forgotten, and what dies is told as silent.
+func TestClockIsSet(t *testing.T) {
+	const start, dmax = 10 * hour, 300 * second
+	tab, err := NewTable(TableOptions{Cluster: "lab", MaxHosts: 10, MaxMetrics: 10, MaxAsks: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked, published []int64 // s since the start
+	now := int64(start)
+	run := func(seconds int64) {
+		for range seconds / 15 {
+			now += 15 * second
+			if add(t, tab, uintValue("a", "unknown", 1), src, now).Ask {
+				asked = append(asked, (now-start)/second)
+			}
+			if add(t, tab, uintValue("a", "known", 1), src, now).Descr != nil {
+				published = append(published, (now-start)/second)
+			}
+			tab.Sweep(now, dmax)
+		}
+	}
+	m := meta("a", "known", "uint32", Both)
+	m.DMax = 60
+	add(t, tab, m, src, now)
+	run(3000)
+	now -= hour
+	tab.Away(0, now)
+	run(3900)
+	now += 2 * hour
+	tab.Away(2*hour, now)
+	tab.Sweep(now, dmax)
+	if tab.Hosts() != 1 || tab.Metrics() != 2 {
+		t.Errorf("%d hosts with %d metrics after the clock was set forward, want 1 with 2", tab.Hosts(), tab.Metrics())
+	}
+	var h ganglia.Host
+	if tab.Fill("a", now, &h); h.TN != 0 || h.Metrics[0].TN != 0 || h.Metrics[1].TN != 0 {
+		t.Errorf("told %+v when the clock was set forward", h)
+	}
+	run(1500)
+	if want := []int64{15, 75, 195, 435, 915, 1515, 2115, 2715, 0, 600, 1200, 1800, 2400, 3000, 10800, 11400, 12000}; !slices.Equal(asked, want) {
+		t.Errorf("asked at %v s, want %v", asked, want)
+	}
+	if want := []int64{3000}; !slices.Equal(published, want) {
+		t.Errorf("published again at %v s, want %v", published, want)
+	}
+	now += 60 * second
+	if tab.Fill("a", now, &h); h.TN != 60 || len(h.Metrics) != 2 || h.Metrics[0].TN != 60 {
+		t.Errorf("silent for 60 s, told %+v", h)
+	}
+}
+
 func TestFillTellsWhatGmondTells(t *testing.T) {
 	names, data := payloads(t)
 	tab := newTable(t, 100, 1000)

@@ -145,6 +145,20 @@ func (t *Table) Tick(now int64, events []metric.Event) []metric.Event {
 	return events
 }
 
+// Away takes a time of that many ms, in which nobody could be heard, out of everybody's silence: our clock was set
+// forward, or we did not run. A conflict goes on.
+func (t *Table) Away(by, now int64) {
+	for e := t.order.Front(); e != nil; e = e.Next() {
+		x := e.Value.(*word)
+		x.Heard, x.from = min(x.Heard+by, now), min(x.from+by, now)
+	}
+	for _, v := range t.vips {
+		if v.conflict != nil {
+			v.conflict.began = min(v.conflict.began+by, now)
+		}
+	}
+}
+
 // clockSetBack keeps the age of what was heard when our clock was set back by that much.
 func (t *Table) clockSetBack(now, by int64) {
 	for e := t.order.Front(); e != nil; e = e.Next() {

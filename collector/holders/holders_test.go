@@ -14,7 +14,7 @@ import (
 const start = 1_795_000_000_000 // ms
 
 // story drives a table by a script: lines "MS WHAT", where WHAT is "HOST VIP up", "HOST VIP down", "HOST gone" or
-// "tick", and gives what came of it: events, samples of changes and doubts, one a line.
+// "tick" or "away MS", and gives what came of it: events, samples of changes and doubts, one a line.
 type story struct {
 	t   *testing.T
 	tab *Table
@@ -35,6 +35,12 @@ func (s *story) do(script string) {
 		now := start + ms
 		var events []metric.Event
 		switch {
+		case f[1] == "away":
+			var by int64
+			if _, err := fmt.Sscan(f[2], &by); err != nil {
+				s.t.Fatal(err)
+			}
+			s.tab.Away(by, now)
 		case f[1] == "tick":
 			events = s.tab.Tick(now, nil)
 		case f[2] == "gone":
@@ -89,6 +95,23 @@ func TestConflicts(t *testing.T) {
 		"-3578000 vip_conflict_ended of a, hosts a: 10.0.0.100 is held by a (instance web): the conflict is over after 21.1s (conflict-ended-10.0.0.100-1795000000093)",
 		"-3578000 a 10.0.0.100 0",
 		"-3578000 b 10.0.0.100 0")
+	f("our clock is set forward by a minute", `
+		0     a 10.0.0.100/24 up
+		100   b 10.0.0.100/24 up
+		1100  a 10.0.0.100/24 up
+		1100  b 10.0.0.100/24 up
+		1200  tick
+		62000 away 60800
+		62000 tick
+		63000 a 10.0.0.100/24 up
+		83000 tick`,
+		"1100 ask b",
+		"1100 vip_conflict of a, hosts a, b: 10.0.0.100 is held by a (instance web) and by b (instance web) at the same time, for 1s now: traffic to it reaches any of them. Look at the network between them (conflict-10.0.0.100-1795000000093)",
+		"1100 a 10.0.0.100 1",
+		"1100 b 10.0.0.100 0",
+		"83000 vip_conflict_ended of a, hosts a: 10.0.0.100 is held by a (instance web): the conflict is over after 22.1s (conflict-ended-10.0.0.100-1795000000093)",
+		"83000 a 10.0.0.100 0",
+		"83000 b 10.0.0.100 0")
 	f("one master", `
 		0     a 10.0.0.100/24 up
 		100   b 10.0.0.100/24 down

@@ -48,6 +48,12 @@ func (c *checks) samples(now, stamp int64, all bool, out []metric.Sample) []metr
 	return c.table.Samples(now, stamp, all, out)
 }
 
+func (c *checks) away(by, now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table.Away(by, now)
+}
+
 // Runs reports whether this host is to run a shared check now.
 func (s *State) Runs(c *share.Check, now time.Time) bool {
 	s.checks.mu.Lock()

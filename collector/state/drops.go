@@ -73,6 +73,11 @@ func (d *drops) each(f func(*reason, *drop)) {
 	}
 }
 
+// clockSetBack takes what was told in the future for told now, so that it is told of again after a minute.
+func (d *drops) clockSetBack(now int64) {
+	d.each(func(_ *reason, x *drop) { x.at = min(x.at, now) })
+}
+
 // tell makes the events of drops that somebody should look at.
 func (s *State) tell(now int64, events []metric.Event) []metric.Event {
 	s.drops.each(func(r *reason, d *drop) {

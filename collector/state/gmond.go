@@ -118,8 +118,8 @@ func (s *State) dropGmond(d *Datagram, p *gmond.Packet, err error) {
 }
 
 func (s *State) gmond(d *Datagram, p *gmond.Packet) (gmond.Outcome, error) {
-	at := d.At.UnixMilli()
-	res, err := s.table.Add(p, d.From.Addr(), at)
+	heard := s.notice(d.At)
+	res, err := s.table.Add(p, d.From.Addr(), d.At.UnixMilli())
 	if err == nil && res.Outcome == gmond.Asked {
 		if len(s.asked) < maxAsked && len(res.Name) <= metric.MaxName {
 			s.asked[res.Name] = struct{}{}
@@ -129,7 +129,7 @@ func (s *State) gmond(d *Datagram, p *gmond.Packet) (gmond.Outcome, error) {
 	if res.Host == "" {
 		return 0, err
 	}
-	h, alive, full := s.hearGmond(p, &res, d.From.Addr().Unmap(), at)
+	h, alive, full := s.hearGmond(p, &res, d.From.Addr().Unmap(), heard)
 	if full != nil {
 		return 0, full
 	}

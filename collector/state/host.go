@@ -169,11 +169,14 @@ func (hs *hosts) forget(key string, h *host) {
 	hs.series -= h.series.len()
 }
 
-// clockSetBack takes what was heard in the future for heard now: who is dead is found lost all the same.
-func (hs *hosts) clockSetBack(now int64) {
+// away takes a time in which nobody could be heard out of everybody's silence. What was heard in the future counts as heard
+// now: who is dead is found lost all the same.
+func (hs *hosts) away(by, now int64) {
 	for _, h := range hs.m {
 		for _, at := range [...]*int64{&h.native.heard, &h.gmond.heard, &h.told, &h.retyped, &h.anew} {
-			*at = min(*at, now)
+			if *at > 0 {
+				*at = min(*at+by, now)
+			}
 		}
 	}
 }

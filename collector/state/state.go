@@ -47,6 +47,7 @@ type Options struct {
 	GmondTmax time.Duration // a gmond host is down when it is silent for four times this
 	MaxAsks   int           // requests for gmond metadata in a second; 0: Asks is always empty
 	Legacy    bool          // packets of gmond before 3.1 are read
+	Stall     time.Duration // between two calls there is more only when our clock was set forward or we did not run; 0: there may be
 	Log       *slog.Logger
 }
 
@@ -77,6 +78,8 @@ type State struct {
 	tidied  time.Time
 	crowded time.Time // when a gmond host was last refused for want of room
 	ticked  int64     // ms
+	seen    int64     // ms: the newest time that a call told, since the clock was set back
+	resumed int64     // ms: the end of the last time in which we heard nobody
 	derived time.Time // the stamp of the samples that are made of what others said when they were last made in full
 }
 
@@ -115,7 +118,7 @@ func (s *State) Native(datagram []byte, from netip.Addr, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sender = ""
-	err := s.native(datagram, from, at)
+	err := s.native(datagram, from, at, s.notice(at))
 	if err != nil {
 		count(frameDrops, s.drops.frames, err, []byte(s.sender), from)
 		return err
@@ -124,13 +127,13 @@ func (s *State) Native(datagram []byte, from netip.Addr, at time.Time) error {
 	return nil
 }
 
-func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
+func (s *State) native(datagram []byte, from netip.Addr, at time.Time, heard int64) error {
 	f, err := s.opener.Open(datagram, at)
 	if err != nil {
 		return err
 	}
 	s.sender = f.Host
-	visit := s.hosts.visit(at.UnixMilli())
+	visit := s.hosts.visit(heard)
 	n, _, err := batch.Scan(f.Payload, visit)
 	if err != nil {
 		visit.abort()
@@ -142,22 +145,21 @@ func (s *State) native(datagram []byte, from netip.Addr, at time.Time) error {
 	s.events = visit.commit(s.events, &f, from)
 	samplesTotal.Add(n)
 	s.history.Append(at.UnixMilli(), datagram)
-	s.hold(visit, f.Origin, at)
+	s.hold(visit, f.Origin, at, heard)
 	return nil
 }
 
 // hold judges what was said in a frame by HA agents and of shared checks. A change is published at once.
-func (s *State) hold(visit *visit, origin frame.Origin, at time.Time) {
-	ms := at.UnixMilli()
+func (s *State) hold(visit *visit, origin frame.Origin, at time.Time, heard int64) {
 	visit.date(origin, s.opener.Late(origin))
 	for _, h := range visit.silent {
-		s.events = s.vips.Silent(h.cluster, h.name, ms, s.events)
+		s.events = s.vips.Silent(h.cluster, h.name, heard, s.events)
 	}
 	for _, w := range visit.words {
-		w.Heard = ms
+		w.Heard = heard
 		s.events = s.vips.Hear(w, s.events)
 	}
-	if checked := s.checks.hear(visit.checks, ms); checked || s.vips.Changed() {
+	if checked := s.checks.hear(visit.checks, heard); checked || s.vips.Changed() {
 		s.derive(at, false)
 		s.flush(at)
 	}
@@ -177,9 +179,10 @@ func (s *State) Tick(now time.Time) {
 	defer s.mu.Unlock()
 	ms := now.UnixMilli()
 	if ms < s.ticked {
-		s.hosts.clockSetBack(ms)
+		s.clockSetBack(now)
 	}
 	s.ticked = ms
+	s.notice(now)
 	s.events = s.hosts.findLost(s.events, ms, s.opt.HostDmax.Milliseconds(), s.gmondDmax(now))
 	s.events = s.vips.Tick(ms, s.events)
 	s.events = s.tell(ms, s.events)
@@ -202,6 +205,36 @@ func (s *State) Tick(now time.Time) {
 	if now.Sub(s.swept) >= sweepEvery {
 		s.swept = now
 		s.hosts.sweepSeries()
+	}
+}
+
+// notice sees by the time of a call whether we heard nobody since the one before, and takes that out of everybody's silence.
+// It gives the time at which what came counts as heard: what waited for us meanwhile was said when we could not hear, and
+// counts as heard when we could again.
+func (s *State) notice(at time.Time) (heard int64) {
+	now := at.UnixMilli()
+	if gap := now - s.seen; s.opt.Stall > 0 && s.seen > 0 && gap > s.opt.Stall.Milliseconds() {
+		s.log.Warn("the clock was set forward, or the collector did not run: nobody counts as silent for that time", "time", time.Duration(gap)*time.Millisecond)
+		s.hosts.away(gap, now)
+		s.table.Away(gap, now)
+		s.vips.Away(gap, now)
+		s.checks.away(gap, now)
+		s.resumed = now
+	}
+	s.seen = max(s.seen, now)
+	return max(now, s.resumed)
+}
+
+// clockSetBack keeps what was noted in the future from holding up what comes. The tables of addresses and of checks see it
+// by themselves.
+func (s *State) clockSetBack(now time.Time) {
+	ms := now.UnixMilli()
+	s.seen, s.resumed = ms, min(s.resumed, ms)
+	s.hosts.away(0, ms)
+	s.table.Away(0, ms)
+	s.drops.clockSetBack(ms)
+	if s.crowded.After(now) {
+		s.crowded = now
 	}
 }
 
