@@ -66,15 +66,6 @@ type Collector struct {
 	changed chan struct{} // closed when set is replaced
 }
 
-// sockets are open from New on, so that a taken port is told before anything runs.
-type sockets struct {
-	native []*listen.Receiver
-	gmond  []*gmondChannel
-	serve  net.Listener
-	xml    *xmlServer // opens its port when it runs; nil: none
-	sender *listen.Sender
-}
-
 // New checks the configuration, loads or makes the keys and opens the sockets.
 func New(opt Options) (*Collector, error) {
 	if err := metric.CheckHost("cluster", opt.Cluster); err != nil {
@@ -151,50 +142,6 @@ func (c *Collector) open(ctx context.Context) (err error) {
 	return err
 }
 
-// openEars opens what a deaf collector does not have.
-func (c *Collector) openEars(ctx context.Context) (err error) {
-	receiver := func(to *[]*listen.Receiver, what string, r *listen.Receiver, err error) error {
-		if err != nil {
-			return fmt.Errorf("collector.%s: %w", what, err)
-		}
-		*to = append(*to, r)
-		return nil
-	}
-	s, cfg := &c.sockets, c.conf
-	if cfg.Native.Group != "" {
-		r, err := listen.OpenGroup(ctx, cfg.Native.Group, listen.Options{Channel: "native " + cfg.Native.Group, Interface: cfg.Native.Interface, Log: c.log})
-		if err := receiver(&s.native, "native.group", r, err); err != nil {
-			return err
-		}
-	}
-	if cfg.Native.Listen != "" {
-		r, err := listen.OpenUnicast(ctx, cfg.Native.Listen, listen.Options{Channel: "native " + cfg.Native.Listen})
-		if err := receiver(&s.native, "native.listen", r, err); err != nil {
-			return err
-		}
-	}
-	for i := range cfg.Gmond.Receive {
-		ch, err := openGmond(ctx, &cfg.Gmond.Receive[i], c.log)
-		if err != nil {
-			return fmt.Errorf("collector.gmond.receive[%d]: %w", i, err)
-		}
-		s.gmond = append(s.gmond, ch)
-		if asked, got := cfg.Gmond.Receive[i].Buffer, ch.receiver.Buffer(); got < asked {
-			c.log.Warn("the kernel grants less receive buffer than configured, so bursts of gmond packets may be lost; raise net.core.rmem_max or grant CAP_NET_ADMIN",
-				"channel", i, "asked", asked, "granted", got)
-		}
-	}
-	if cfg.Serve.Listen != "" {
-		if s.serve, err = listen.TCP(ctx, cfg.Serve.Listen); err != nil {
-			return fmt.Errorf("collector.serve.listen: %w", err)
-		}
-	}
-	if cfg.Gmond.XML.Listen != "" {
-		s.xml, err = newXMLServer(cfg.Gmond, c.opt.Cluster, c.state, c.log)
-	}
-	return err
-}
-
 // Close gives the sockets back. Run does it too.
 func (c *Collector) Close() error {
 	var errs []error
@@ -207,7 +154,9 @@ func (c *Collector) Close() error {
 		closed(r.Close())
 	}
 	for _, ch := range c.sockets.gmond {
-		closed(ch.receiver.Close())
+		if ch != nil { // the collector could not open them all
+			closed(ch.receiver.Close())
+		}
 	}
 	if c.sockets.serve != nil {
 		closed(c.sockets.serve.Close())

@@ -61,6 +61,21 @@ func configure(fd, buffer int) error {
 	return nil
 }
 
+// Share says whether groups may be bound to the port of a unicast socket that listens on all addresses. It is shared
+// for as long as one's own groups are opened: another program that shared it would take its packets.
+func (r *Receiver) Share(on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	var err error
+	control := r.raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, value) })
+	if err := errors.Join(control, err); err != nil {
+		return fmt.Errorf("cannot set whether the port of %s is shared: %w", r.Addr(), err)
+	}
+	return nil
+}
+
 // Buffer is the receive buffer that the kernel granted, in bytes, in the measure of Options.Buffer.
 func (r *Receiver) Buffer() int {
 	size := 0
