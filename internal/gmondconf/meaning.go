@@ -22,7 +22,7 @@ func (c *Config) Check() (faults report.Faults) {
 		faults = append(faults, report.Fault{At: at, Text: fmt.Sprintf(format, args...)})
 	}
 	if c.Deaf() && c.Mute() {
-		add(c.Globals.At, "deaf and mute: gmond has nothing to do and ends at once")
+		add(c.nothingAt(), "%s: gmond has nothing to do and ends at once", c.nothing())
 	}
 	for _, s := range c.Send {
 		if _, bound := s.Set["bind"]; bound && s.BindHostname {
@@ -40,6 +40,27 @@ func (c *Config) Check() (faults report.Faults) {
 		}
 	}
 	return faults
+}
+
+// nothing says why gmond has nothing to do.
+func (c *Config) nothing() string {
+	switch g := &c.Globals; {
+	case g.Deaf && g.Mute:
+		return "deaf and mute"
+	case g.Deaf:
+		return "deaf, and no channel to send on"
+	case g.Mute:
+		return "mute, and no channel to hear or serve on"
+	}
+	return "no channel to hear, serve or send on"
+}
+
+// nothingAt is the place of the modes, and the file where it does not set any.
+func (c *Config) nothingAt() report.Place {
+	if g := &c.Globals; (g.Deaf || g.Mute) && g.At.Line > 0 || len(c.Files) == 0 {
+		return g.At
+	}
+	return report.Place{File: c.Files[0]}
 }
 
 func family(add func(report.Place, string, ...any), set Keys, name string) {

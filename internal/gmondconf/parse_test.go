@@ -95,7 +95,12 @@ func TestModes(t *testing.T) {
 	f(accept, false, true)
 	f(send+accept+"globals { deaf = yes }", true, false)
 	f(send+accept+"globals { mute = yes }", false, true)
-	f("globals { }", true, true, "g.conf:1:1: deaf and mute: gmond has nothing to do and ends at once")
+	const nothing = ": gmond has nothing to do and ends at once"
+	f("\nglobals { deaf = yes mute = yes }"+send+accept, true, true, "g.conf:2:1: deaf and mute"+nothing)
+	f(receive+"\nglobals { deaf = yes }", true, true, "g.conf:2:1: deaf, and no channel to send on"+nothing)
+	f(send+"\nglobals { mute = yes }", true, true, "g.conf:2:1: mute, and no channel to hear or serve on"+nothing)
+	f("globals { }", true, true, "g.conf: no channel to hear, serve or send on"+nothing)
+	f("", true, true, "g.conf: no channel to hear, serve or send on"+nothing)
 	f(receive+" udp_send_channel { host = a bind = 1.2.3.4 bind_hostname = yes }", false, false, "g.conf:1:74: bind and bind_hostname exclude each other")
 	f("udp_recv_channel { family = ipv4 acl { default = no access { } access { ip = x mask = 8 action = permit } } }", false, true,
 		`g.conf:1:20: family: "ipv4": want inet4 or inet6`, `g.conf:1:40: default: "no": want allow or deny`, "g.conf:1:53: want ip, mask and action",
