@@ -184,6 +184,18 @@ func (t *translator) send() {
 	}
 	if t.in.Globals.Mute && len(t.in.Send) > 0 {
 		t.note(t.in.Globals.Set["mute"], report.Remark, "mute: nothing of this host is sent; the channels are imported all the same, requests for metadata go there")
+		return
+	}
+	t.frames()
+}
+
+// frames tells, once, that the channels do not carry frames, which go by multicast alone.
+func (t *translator) frames() {
+	for _, s := range t.in.Send {
+		if s.Join == "" && s.Host != "" {
+			t.note(s.At, report.Remark, "udp_send_channel by unicast: the collector's own frames go by multicast until it is told otherwise. Before the last gmond goes, list the aggregators in collector.native.send_to, port 8660, and set collector.native.listen there")
+			return
+		}
 	}
 }
 
