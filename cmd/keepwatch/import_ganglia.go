@@ -43,16 +43,21 @@ mistake in the file, is told on stderr with its line and what happens instead; t
 
 func importGmetad() *cobra.Command {
 	c := importFrom("gmetad", func(file string, data []byte) translation {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "" // told as not known
+		}
 		return drafted(gmetadimport.Import(file, data, gmetadimport.Options{
 			Options: gmetadconf.Options{Read: readBounded, Glob: filepath.Glob, Env: os.LookupEnv},
 			Resolve: func(name string) (string, bool) { return lookup(name, false) },
+			Host:    host,
 		}))
 	})
 	c.Short = "Translate a gmetad.conf: the configuration on stdout, what differs on stderr"
-	c.Long = `Reads a gmetad.conf, with the files that it includes, and prints a configuration for 'keepwatch extractor' that takes
-gmetad's place: it polls the same sources and answers on the same ports to the same hosts. All that has no equivalent,
-as RRDs and exports, and every mistake in the file, is told on stderr with its line and what to use instead; the rest is
-imported. FILE - is stdin.` + importStatus
+	c.Long = `Reads a gmetad.conf, with the files that it includes, and prints a configuration for 'keepwatch up' (or 'keepwatch
+extractor' with database.url and bus.url) that takes gmetad's place: it polls the same sources and answers on the same
+ports to the same hosts. All that has no equivalent, as RRDs and exports, and every mistake in the file, is told on
+stderr with its line and what to use instead; the rest is imported. FILE - is stdin.` + importStatus
 	c.Example = "  keepwatch import gmetad /etc/ganglia/gmetad.conf > keepwatch.yaml"
 	return c
 }

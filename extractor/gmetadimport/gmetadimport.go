@@ -31,6 +31,7 @@ type Options struct {
 	gmetadconf.Options
 	// Resolve gives the IPv4 address that a host's name stands for, as gmetad asks once at its start; nil, or false: none.
 	Resolve func(name string) (address string, ok bool)
+	Host    string // name of the host that gmetad runs on; empty: not known
 }
 
 // Import translates a configuration; file is what notes call it.
@@ -99,15 +100,30 @@ func (t *translator) grid() {
 		name := t.Text(at, c.Grid)
 		t.Set(at, "gridname", func(c *conf.Config) { c.Extractor.Ganglia.Grid = name })
 	}
-	if at, ok := set["authority"]; ok {
-		authority := t.Text(at, c.Authority)
-		t.Set(at, "authority", func(c *conf.Config) { c.Extractor.Ganglia.Authority = authority })
-	}
+	t.authority()
 	if at, ok := set["case_sensitive_hostnames"]; ok && !c.Sensitive {
 		t.Set(at, "case_sensitive_hostnames", func(c *conf.Config) { c.Extractor.Hosts.Lowercase = true })
 	}
 	if at, ok := set["scalable"]; ok && !c.Scalable {
 		t.note(at, report.Missing, "scalable off: a grid that is polled stays a grid of its own, its hosts are not mixed with this one's. Poll its clusters by data_sources of their own")
+	}
+}
+
+// authority: without one gmetad names its own host, and an extractor the web app.
+func (t *translator) authority() {
+	if at, ok := t.in.Set["authority"]; ok {
+		authority := t.Text(at, t.in.Authority)
+		t.Set(at, "authority", func(c *conf.Config) { c.Extractor.Ganglia.Authority = authority })
+		return
+	}
+	at := report.Place{File: t.file}
+	if t.options.Host == "" {
+		t.note(at, report.Changed, "no authority: gmetad tells http://HOST/ganglia/ with the name of its host, the extractor the address of the web app: set extractor.ganglia.authority")
+		return
+	}
+	authority := "http://" + t.options.Host + "/ganglia/"
+	if t.Set(at, "authority", func(c *conf.Config) { c.Extractor.Ganglia.Authority = authority }) {
+		t.note(at, report.Remark, "no authority: %s is written, which gmetad tells on this host. Take it out when the web app's address is to be told", authority)
 	}
 }
 

@@ -37,6 +37,7 @@ func options() Options {
 			},
 		},
 		Resolve: func(name string) (string, bool) { return "10.0.0.77", name == "monitor.example.com" },
+		Host:    "meta1",
 	}
 }
 
@@ -168,4 +169,30 @@ func FuzzImport(f *testing.F) {
 		}
 		written(t, r)
 	})
+}
+
+// TestAuthority: what gmetad tells where its file names none.
+func TestAuthority(t *testing.T) {
+	f := func(text, host, want string, notes ...string) {
+		t.Helper()
+		o := options()
+		o.Host = host
+		r := Import("gmetad.conf", []byte("data_source lab 10.0.0.1\n"+text), o)
+		if got := r.Config.Extractor.Ganglia.Authority; got != want {
+			t.Errorf("%q on %q: got %q, want %q", text, host, got, want)
+		}
+		var got []string
+		for _, n := range r.Notes {
+			if strings.Contains(n.Text, "authority") {
+				got = append(got, n.String())
+			}
+		}
+		if !slices.EqualFunc(got, notes, strings.HasPrefix) {
+			t.Errorf("%q on %q: got notes %q, want %q", text, host, got, notes)
+		}
+	}
+	f("", "meta1", "http://meta1/ganglia/", "gmetad.conf: remark: no authority: http://meta1/ganglia/ is written")
+	f("", "", "", "gmetad.conf: changed: no authority")
+	f("", "no host", "", "gmetad.conf: mistake: authority")
+	f("authority http://web/", "meta1", "http://web/")
 }
