@@ -14,9 +14,7 @@ import (
 )
 
 func haCommand(g *global) *cobra.Command {
-	c := &cobra.Command{Use: "ha", Short: "Look at the HA agent of this host, and move addresses away from it"}
-	c.AddCommand(haStatusCommand(g), haSwitchoverCommand(g), haDrainCommand(g))
-	return c
+	return parent("ha", "Look at the HA agent of this host, and move addresses away from it", haStatusCommand(g), haSwitchoverCommand(g), haDrainCommand(g))
 }
 
 func haStatusCommand(g *global) *cobra.Command {

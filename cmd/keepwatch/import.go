@@ -31,9 +31,7 @@ type translation struct {
 }
 
 func importCommand() *cobra.Command {
-	c := &cobra.Command{Use: "import", Short: "Translate another program's configuration into Keepwatch's"}
-	c.AddCommand(importKeepalived(), importGmond(), importGmetad())
-	return c
+	return parent("import", "Translate another program's configuration into Keepwatch's", importKeepalived(), importGmond(), importGmetad())
 }
 
 func importKeepalived() *cobra.Command {

@@ -68,8 +68,7 @@ func versionCommand() *cobra.Command {
 }
 
 func configCommand(g *global) *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Check or explain the configuration"}
-	c.AddCommand(&cobra.Command{
+	return parent("config", "Check or explain the configuration", &cobra.Command{
 		Use: "check", Short: "Check the configuration file and say all that is wrong with it", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := g.load(); err != nil {
@@ -82,6 +81,21 @@ func configCommand(g *global) *cobra.Command {
 		Use: "reference", Short: "List every key with its type, default and meaning", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return conf.WriteReference(cmd.OutOrStdout()) },
 	})
+}
+
+// parent is a command of which others are parts. Alone it prints what they are.
+func parent(use, short string, parts ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %.60q of '%s', see '%[2]s --help'", args[0], c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(parts...)
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -22,7 +23,7 @@ func sendCommand(g *global) *cobra.Command {
 	var m gmondsend.Gmetric
 	var file string
 	c := &cobra.Command{
-		Use: "send", Short: "Announce a metric, as Ganglia's gmetric does", Args: cobra.NoArgs,
+		Use: "send", Short: "Announce a metric, as Ganglia's gmetric does", Args: flagsOnly,
 		Long: `Announces one value of a metric. The flags are those of Ganglia's gmetric.
 
 Without --conf the running keepwatch of this data folder takes the metric as one of this host: it is stored as
@@ -58,8 +59,9 @@ is 0 when the packets have left this host.`,
 	f.StringVarP(&m.Type, "type", "t", "", "string, int8, uint8, int16, uint16, int32, uint32, float or double")
 	f.StringVarP(&m.Units, "units", "u", "", "unit of the value, as bytes/sec")
 	f.StringVarP(&m.Slope, "slope", "s", "both", "zero, positive (a counter), negative, both or derivative; else: unspecified")
-	f.Uint32VarP(&m.TMax, "tmax", "x", 60, "seconds between two values at most")
-	f.Uint32VarP(&m.DMax, "dmax", "d", 0, "seconds after which the metric is forgotten; 0: never")
+	m.TMax = 60
+	f.VarP((*seconds)(&m.TMax), "tmax", "x", "seconds between two values at most")
+	f.VarP((*seconds)(&m.DMax), "dmax", "d", "seconds after which the metric is forgotten; 0: never")
 	f.StringVarP(&m.Group, "group", "g", "", "groups of the metric, parted by commas")
 	f.StringVarP(&m.Cluster, "cluster", "C", "", "cluster of the metric: a label, the metric stays in its host's cluster")
 	f.StringVarP(&m.Desc, "desc", "D", "", "description")
@@ -68,6 +70,29 @@ is 0 when the packets have left this host.`,
 	f.BoolVarP(&m.Heartbeat, "heartbeat", "H", false, "say that the host of --spoof lives; name, value and type are its own")
 	f.StringVarP(&file, "conf", "c", "", "gmond.conf whose udp_send_channels take the metric; empty: the running keepwatch")
 	return c
+}
+
+// flagsOnly refuses arguments.
+func flagsOnly(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%.60q: there are no arguments but flags, see --help", args[0])
+	}
+	return nil
+}
+
+// seconds is a flag that says what it wants.
+type seconds uint32
+
+func (s *seconds) String() string { return strconv.FormatUint(uint64(*s), 10) }
+func (s *seconds) Type() string   { return "seconds" }
+
+func (s *seconds) Set(text string) error {
+	n, err := strconv.ParseUint(text, 0, 32)
+	if err != nil {
+		return fmt.Errorf("want seconds, 0 to %d", uint32(math.MaxUint32))
+	}
+	*s = seconds(n)
+	return nil
 }
 
 // givenFor says which flags are missing. A flag that is there may be empty, as to gmetric.
