@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,30 +92,39 @@ type program struct {
 	level     slog.LevelVar
 	data      *datafolder.Folder
 	collector *collector.Collector
-	host      string
-	cluster   string
+	conf      conf.Config // as it was at the start
 	started   time.Time
 }
 
-func runCollector(ctx context.Context, a arguments) error {
+// open makes the program. Its data folder is to be closed.
+func open(a arguments) (*program, error) {
 	c, err := conf.Load(a.config, os.Environ())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p := &program{arguments: a, host: c.Host, cluster: c.Cluster, started: time.Now()}
+	p := &program{arguments: a, conf: c, started: time.Now()}
 	p.log = logs.New(os.Stderr, c.Log, &p.level)
 	slog.SetDefault(p.log)
 	if p.data, err = datafolder.Open(a.data, role); err != nil {
-		return err
+		return nil, err
 	}
-	defer p.data.Close()
 	p.collector, err = collector.New(collector.Options{
 		Config: c.Collector, Cluster: c.Cluster, Host: c.Host, DataDir: p.data.Path,
 		HAAgent: c.HAAgent.Configured(), Log: p.log.With("part", role),
 	})
 	if err != nil {
+		p.data.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func runCollector(ctx context.Context, a arguments) error {
+	p, err := open(a)
+	if err != nil {
 		return err
 	}
+	defer p.data.Close()
 	group := run.Group{Log: p.log}
 	group.Add(role, p.collector.Run)
 	group.Add("reload", func(ctx context.Context) error { return run.OnHangup(ctx, p.log, p.reload) })
@@ -159,7 +170,7 @@ func selfMetrics(w http.ResponseWriter, _ *http.Request) {
 
 func (p *program) status() any {
 	return map[string]any{
-		"version": version, "host": p.host, "cluster": p.cluster, "roles": []string{role}, "started": p.started, role: p.collector.Status(),
+		"version": version, "host": p.conf.Host, "cluster": p.conf.Cluster, "roles": []string{role}, "started": p.started, role: p.collector.Status(),
 	}
 }
 
@@ -173,5 +184,10 @@ func (p *program) reload() error {
 	}
 	logs.SetLevel(next.Log, &p.level)
 	p.log.Info("reloaded")
+	// The collector itself refuses what it reads at start only.
+	wait := slices.DeleteFunc(conf.Changed(p.conf, next), func(key string) bool { return !slices.Contains(conf.AtStart, key) })
+	if len(wait) > 0 {
+		p.log.Warn("keys have changed that are read at start only; start this process again to put them in force", "keys", strings.Join(wait, ", "))
+	}
 	return nil
 }

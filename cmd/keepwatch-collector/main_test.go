@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -49,6 +51,42 @@ func TestMetricsOverTheControlSocket(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A reload names the keys that wait for a start, each time, and says nothing of other roles' keys.
+func TestReloadNamesWhatWaitsForAStart(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "keepwatch.yaml")
+	const silent = `collector: {native: {group: "", listen: ""}, serve: {listen: ""}, gmond: {receive: [], xml: {listen: ""}}, probes: {host: {enabled: false}}`
+	written := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(config, []byte("host: web1\n"+text+"\n"+silent+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written("")
+	p, err := open(arguments{config: config, data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.data.Close()
+	defer p.collector.Close()
+	for _, c := range []struct{ text, want string }{
+		{"log: {level: warn}\nui: {listen: \"127.0.0.1:1\"}", ""},
+		{"cluster: other\nlog: {format: json}", `keys="cluster, log.format"`},
+		{"cluster: other", "keys=cluster"},
+		{"", ""},
+	} {
+		written(c.text)
+		var log bytes.Buffer
+		p.log = slog.New(slog.NewTextHandler(&log, nil))
+		if err := p.reload(); err != nil {
+			t.Fatal(err)
+		}
+		if got := log.String(); !strings.Contains(got, "msg=reloaded") || strings.Contains(got, "level=WARN") != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q: got %s, want %q in it", c.text, got, c.want)
+		}
 	}
 }
 

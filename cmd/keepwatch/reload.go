@@ -58,13 +58,12 @@ func (a *app) prepareExtractor(next conf.Config) (use func(), err error) {
 // reloaded are the keys below others that a reload puts in force all the same.
 var reloaded = []string{"extractor.hosts", "extractor.ganglia.accept_from"}
 
-// readAtStart says which roles read a key, or all below it, only when they start. What else the collector and the HA
-// agent read they say themselves.
+// readAtStart says which roles read a key, or all below it, only when they start; conf.AtStart is what all do. What else
+// the collector and the HA agent read they say themselves.
 var readAtStart = []struct {
 	key   string
 	roles []string
 }{
-	{"cluster", allRoles}, {"host", allRoles}, {"log.format", allRoles},
 	{"database", []string{roleExtractor, roleAlerter, roleUI}}, {"bus", []string{roleExtractor, roleAlerter}},
 	{"collector.interval", []string{roleExtractor, roleUI}}, {"collector.host_dmax", []string{roleExtractor}}, {"collector.serve", []string{roleExtractor}},
 	{"extractor.query", []string{roleExtractor, roleAlerter, roleUI}}, {"extractor", []string{roleExtractor}},
@@ -74,11 +73,15 @@ var readAtStart = []struct {
 // waiting are the keys that a configuration changes and that wait for a start of this process.
 func (a *app) waiting(next conf.Config) (keys []string) {
 	for _, key := range conf.Changed(a.conf, next) {
-		if slices.ContainsFunc(reloaded, func(above string) bool { return within(key, above) }) {
+		if slices.ContainsFunc(reloaded, func(above string) bool { return conf.Within(key, above) }) {
+			continue
+		}
+		if slices.Contains(conf.AtStart, key) {
+			keys = append(keys, key)
 			continue
 		}
 		for _, r := range readAtStart {
-			if within(key, r.key) && slices.ContainsFunc(r.roles, a.has) {
+			if conf.Within(key, r.key) && slices.ContainsFunc(r.roles, a.has) {
 				keys = append(keys, key)
 				break
 			}
@@ -89,5 +92,3 @@ func (a *app) waiting(next conf.Config) (keys []string) {
 	}
 	return keys
 }
-
-func within(key, above string) bool { return key == above || strings.HasPrefix(key, above+".") }

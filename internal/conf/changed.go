@@ -1,6 +1,15 @@
 package conf
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
+
+// AtStart are the keys that every program reads when it starts and not again.
+var AtStart = []string{"cluster", "host", "log.format"}
+
+// Within reports whether a key is another one or below it.
+func Within(key, above string) bool { return key == above || strings.HasPrefix(key, above+".") }
 
 // Changed lists the keys whose values differ, in the order of the file. A list is one key.
 func Changed(a, b Config) []string {
