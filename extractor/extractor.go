@@ -176,6 +176,7 @@ func (e *Extractor) SetKeys(ring *frame.Keyring) {
 type Status struct {
 	Clusters []ClusterStatus        `json:"clusters"`
 	Ganglia  []ganglia.SourceStatus `json:"ganglia"` // what is polled over XML
+	Polled   []PolledStatus         `json:"polled"`  // clusters that are, where hosts have several names
 }
 
 // ClusterStatus is one pull.
@@ -192,7 +193,7 @@ type ClusterStatus struct {
 
 // Status takes a copy of what is known now.
 func (e *Extractor) Status() Status {
-	s := Status{Ganglia: e.poller.Status().Sources}
+	s := Status{Ganglia: e.poller.Status().Sources, Polled: e.polled.status()}
 	for _, p := range e.pulls {
 		page := p.take.page
 		hosts, up := page.count()

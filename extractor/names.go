@@ -2,6 +2,7 @@ package extractor
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -43,17 +44,33 @@ func (t *taker) setRules(rules *normalize.Names, l *load) {
 	t.regroup(t.heardTo, l)
 	t.page.leaves(kept, t.heardTo)
 	t.farewells(l)
-	changed := 0
+	told := renames{log: t.log}
 	for h, was := range before {
-		if h.kept == nil || h.kept.name == was {
-			continue
-		}
-		if changed++; changed <= maxRenamesLogged {
-			t.log.Info("a host is kept under another name from now on", "name", h.name, "was", was, "now", h.kept.name, "rule", string(h.rule))
+		if h.kept != nil {
+			told.host(h.name, was, h.kept.name, h.rule)
 		}
 	}
-	if changed > maxRenamesLogged {
-		t.log.Info("more hosts are kept under other names from now on", "hosts", changed-maxRenamesLogged)
+	told.end()
+}
+
+// renames logs which hosts of a cluster are kept under other names by other rules.
+type renames struct {
+	log   *slog.Logger
+	hosts int
+}
+
+func (r *renames) host(name, was, now string, rule normalize.Rule) {
+	if was == now {
+		return
+	}
+	if r.hosts++; r.hosts <= maxRenamesLogged {
+		r.log.Info("a host is kept under another name from now on", "name", name, "was", was, "now", now, "rule", string(rule))
+	}
+}
+
+func (r *renames) end() {
+	if more := r.hosts - maxRenamesLogged; more > 0 {
+		r.log.Info("more hosts are kept under other names from now on", "hosts", more)
 	}
 }
 
@@ -185,7 +202,7 @@ type HostStatus struct {
 type HostName struct {
 	Name    string `json:"name"`
 	Rule    string `json:"rule"` // by which it is this host: aliases, strip_domains DOMAIN, lowercase; empty: its own
-	From    string `json:"from"` // who speaks of it so: collector, probe, gmond
+	From    string `json:"from"` // who speaks of it so: collector, probe, gmond; xml: a gmond or gmetad that is polled
 	Refused bool   `json:"refused,omitempty"`
 }
 

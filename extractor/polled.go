@@ -102,7 +102,7 @@ func (p *polled) normalize(cluster string, b *batch.Batch) error {
 		c = &polledCluster{names: n, rules: p.rules, hosts: make(map[string]string), told: make(map[string]int)}
 		p.clusters[cluster] = c
 	}
-	farewells := c.follow(cluster, p.rules)
+	farewells := c.follow(cluster, p.rules, p.log)
 	c.meets(b)
 	c.parts(b)
 	c.names.Batch(b, p.keptAs)

@@ -1,7 +1,10 @@
 package extractor
 
 import (
+	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"keepwatch/extractor/normalize"
@@ -54,18 +57,22 @@ func (c *polledCluster) parts(b *batch.Batch) {
 	})
 }
 
-// follow puts other rules in force, and gives a farewell for each name under which no host is kept any more.
-func (c *polledCluster) follow(cluster string, rules *normalize.Names) (farewells []metric.Event) {
+// follow puts other rules in force, logs what changes, and gives a farewell for each name under which no host is kept
+// any more.
+func (c *polledCluster) follow(cluster string, rules *normalize.Names, log *slog.Logger) (farewells []metric.Event) {
 	if c.rules == rules {
 		return nil
 	}
 	before := c.hosts
 	c.rules, c.hosts, c.told = rules, make(map[string]string, len(before)), make(map[string]int, len(before))
-	for host := range before {
-		kept, _ := rules.Host(host)
+	told := renames{log: log.With("cluster", cluster)}
+	for host, was := range before {
+		kept, rule := rules.Host(host)
 		c.hosts[host] = kept
 		c.told[kept]++
+		told.host(host, was, kept, rule)
 	}
+	told.end()
 	now := time.Now().UnixMilli()
 	parted := make(map[string]bool)
 	for host, was := range before {
@@ -77,6 +84,45 @@ func (c *polledCluster) follow(cluster string, rules *normalize.Names) (farewell
 		}
 	}
 	return farewells
+}
+
+// PolledStatus is a cluster that is polled over XML.
+type PolledStatus struct {
+	Cluster string       `json:"cluster"`
+	Names   []HostStatus `json:"names"` // as ClusterStatus has them
+}
+
+// status lists the clusters that have hosts with other names than the ones under which they are kept, in order.
+func (p *polled) status() []PolledStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := []PolledStatus{}
+	for _, cluster := range slices.Sorted(maps.Keys(p.clusters)) {
+		if names := p.clusters[cluster].status(); len(names) > 0 {
+			out = append(out, PolledStatus{Cluster: cluster, Names: names})
+		}
+	}
+	return out
+}
+
+func (c *polledCluster) status() []HostStatus {
+	var out []HostStatus
+	at := make(map[string]int) // in out, by the name under which the host is kept
+	for _, host := range slices.Sorted(maps.Keys(c.hosts)) {
+		kept := c.hosts[host]
+		if kept == host && c.told[kept] == 1 {
+			continue
+		}
+		if _, listed := at[kept]; !listed {
+			at[kept] = len(out)
+			out = append(out, HostStatus{Host: kept})
+		}
+		_, rule := c.rules.Host(host)
+		s := &out[at[kept]]
+		s.Names = append(s.Names, HostName{Name: host, Rule: string(rule), From: "xml"})
+	}
+	slices.SortFunc(out, func(a, b HostStatus) int { return strings.Compare(a.Host, b.Host) })
+	return out
 }
 
 // join makes one of what is said of a host that is told of under several names: it is up while it is under any.

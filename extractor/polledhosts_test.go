@@ -1,9 +1,11 @@
 package extractor
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -99,4 +101,39 @@ func TestPolledHostIsRenamed(t *testing.T) {
 	x.want("web1 up, web1.example.com down", "web1 1, web1.example.com 0")
 	x.p.setRules(rules(t, strip))
 	x.want("web1 up, web1.example.com down", "web1 1, host_forgotten web1.example.com web1")
+}
+
+// New rules are logged for each polled host that they name otherwise, and the status lists those of several names.
+func TestPolledRenamesAreTold(t *testing.T) {
+	x := newTold(t, conf.HostNames{})
+	var log bytes.Buffer
+	x.p.log = slog.New(slog.NewTextHandler(&log, nil))
+	x.want("web1.example.com up, db up", "web1.example.com 1, db 1")
+	if got := x.p.status(); len(got) != 0 {
+		t.Errorf("nobody has another name: got %v", got)
+	}
+	x.p.setRules(rules(t, conf.HostNames{StripDomains: []string{"example.com"}}))
+	x.want("web1.example.com up, web1 up, db up", "web1 1, db 1, host_forgotten web1.example.com web1")
+	want := `msg="a host is kept under another name from now on" cluster=lab name=web1.example.com was=web1.example.com now=web1 rule="strip_domains example.com"`
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) {
+		t.Errorf("got log\n%swant one line with\n%s", got, want)
+	}
+	names := []HostName{{Name: "web1", From: "xml"}, {Name: "web1.example.com", Rule: "strip_domains example.com", From: "xml"}}
+	if got, want := x.p.status(), []PolledStatus{{"lab", []HostStatus{{Host: "web1", Names: names}}}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got status %+v, want %+v", got, want)
+	}
+}
+
+// A log of many renamed hosts is bounded.
+func TestManyRenamesAreCounted(t *testing.T) {
+	var log bytes.Buffer
+	r := renames{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for i := range maxRenamesLogged + 7 {
+		r.host(fmt.Sprint(i), fmt.Sprint(i), "one", "aliases")
+		r.host(fmt.Sprint(i), "one", "one", "aliases")
+	}
+	r.end()
+	if got := log.String(); strings.Count(got, "\n") != maxRenamesLogged+1 || !strings.HasSuffix(got, "hosts=7\n") {
+		t.Errorf("got %s", got)
+	}
 }
