@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keepwatch/collector"
 	"keepwatch/internal/conf"
 )
 
@@ -70,12 +71,20 @@ func versionCommand() *cobra.Command {
 func configCommand(g *global) *cobra.Command {
 	return parent("config", "Check or explain the configuration", &cobra.Command{
 		Use: "check", Short: "Check the configuration file and say all that is wrong with it", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if _, err := g.load(); err != nil {
+		Long: `Reads the configuration as the roles do and says all that is wrong with it; then it reads the key files of
+collector.keys, which this user must be allowed to read. Other files that it names are not opened.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := g.load()
+			if err != nil {
 				return err
 			}
-			fmt.Println("the configuration is valid")
-			return nil
+			if len(c.Collector.Keys) > 0 { // else the first start makes one
+				if _, err := collector.LoadKeys(c.Collector.Keys, ""); err != nil {
+					return err
+				}
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
+			return err
 		},
 	}, &cobra.Command{
 		Use: "reference", Short: "List every key with its type, default and meaning", Args: cobra.NoArgs,
