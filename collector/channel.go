@@ -3,7 +3,6 @@ package collector
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 
 	"keepwatch/collector/listen"
@@ -45,14 +44,15 @@ func parseAccess(c *conf.GmondReceive) (*access, error) {
 	return a, nil
 }
 
-func openGmond(ctx context.Context, c *conf.GmondReceive, log *slog.Logger) (*gmondChannel, error) {
+// openGmond opens a channel; of opt the configuration says the rest.
+func openGmond(ctx context.Context, c *conf.GmondReceive, opt listen.Options) (*gmondChannel, error) {
 	a, err := parseAccess(c)
 	if err != nil {
 		return nil, err
 	}
 	ch := new(gmondChannel)
 	ch.access.Store(a)
-	opt := listen.Options{Interface: c.Interface, Buffer: c.Buffer, Datagram: gmondDatagram, Batch: gmondBatch, Log: log}
+	opt.Interface, opt.Buffer, opt.Datagram, opt.Batch = c.Interface, c.Buffer, gmondDatagram, gmondBatch
 	if c.Group != "" {
 		opt.Channel = "gmond " + c.Group
 		ch.receiver, err = listen.OpenGroup(ctx, c.Group, opt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 
 	"keepwatch/collector/listen"
@@ -61,7 +62,7 @@ func (c *Collector) openReceivers(ctx context.Context) error {
 
 func (c *Collector) openAddresses(ctx context.Context) error {
 	if address := c.conf.Native.Listen; address != "" {
-		r, err := listen.OpenUnicast(ctx, address, listen.Options{Channel: "native " + address})
+		r, err := listen.OpenUnicast(ctx, address, listen.Options{Channel: "native " + address, Alone6: c.alone6(address)})
 		if err != nil {
 			return fmt.Errorf("collector.native.listen: %w", err)
 		}
@@ -88,7 +89,7 @@ func (c *Collector) openGmondChannels(ctx context.Context, meant func(*conf.Gmon
 		if !meant(r) {
 			continue
 		}
-		ch, err := openGmond(ctx, r, c.log)
+		ch, err := openGmond(ctx, r, listen.Options{Alone6: c.alone6(r.Listen), Log: c.log})
 		if err != nil {
 			return fmt.Errorf("collector.gmond.receive[%d]: %w", i, err)
 		}
@@ -99,6 +100,22 @@ func (c *Collector) openGmondChannels(ctx context.Context, meant func(*conf.Gmon
 		}
 	}
 	return nil
+}
+
+// alone6 reports whether an address is all of IPv6 and another channel has its port on IPv4: else it takes both.
+func (c *Collector) alone6(address string) bool {
+	six, err := netip.ParseAddrPort(address)
+	if err != nil || six.Addr() != netip.IPv6Unspecified() {
+		return false
+	}
+	others := []string{c.conf.Native.Listen}
+	for i := range c.conf.Gmond.Receive {
+		others = append(others, c.conf.Gmond.Receive[i].Listen)
+	}
+	return slices.ContainsFunc(others, func(other string) bool {
+		four, err := netip.ParseAddrPort(other)
+		return err == nil && four.Addr().Is4() && four.Port() == six.Port()
+	})
 }
 
 func sharePorts(receivers []*listen.Receiver, on bool) error {

@@ -39,6 +39,7 @@ const (
 type Options struct {
 	Channel   string // names the socket in the metric of what the kernel dropped
 	Interface string // of a group; empty: the one of the default route, else loopback
+	Alone6    bool   // [::] takes no IPv4: that has a socket of its own
 	Buffer    int    // bytes of receive buffer asked of the kernel; 0: DefaultBuffer
 	Datagram  int    // bytes of the longest datagram received whole; 0: MaxDatagram
 	Batch     int    // datagrams taken by one system call; 0: 64
@@ -134,11 +135,22 @@ func OpenUnicast(ctx context.Context, address string, opt Options) (*Receiver, e
 		control := c.Control(func(fd uintptr) { err = configure(int(fd), opt.Buffer) })
 		return errors.Join(control, err)
 	}}
-	conn, err := lc.ListenPacket(ctx, "udp", address)
+	conn, err := lc.ListenPacket(ctx, unicastNetwork(address, opt.Alone6), address)
 	if err != nil {
 		return nil, explain("udp", address, err)
 	}
 	return newReceiver(conn.(*net.UDPConn), opt)
+}
+
+// unicastNetwork is what package net calls it. To it, "udp" and all addresses of IPv4 are those of IPv6 too.
+func unicastNetwork(address string, alone6 bool) string {
+	switch ap, err := netip.ParseAddrPort(address); {
+	case err == nil && ap.Addr().Is4():
+		return "udp4"
+	case err == nil && alone6:
+		return "udp6"
+	}
+	return "udp"
 }
 
 func newReceiver(conn *net.UDPConn, opt Options) (*Receiver, error) {
