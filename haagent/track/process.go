@@ -27,7 +27,7 @@ const (
 // the kernel, through a descriptor of the process, and so is a birth where this process may hear of it: nothing is
 // found by polling alone.
 func watchProcess(ctx context.Context, c conf.Track, t *teller) error {
-	w := &watcher{teller: t, atLeast: max(c.AtLeast, 1), absence: absence{delay: c.Delay}, watched: make(map[int]int)}
+	w := &watcher{teller: t, atLeast: max(c.AtLeast, 1), absence: absence{delay: c.Delay}, watched: make(map[int]process)}
 	var err error
 	if w.table, err = newTable(c.Process); err != nil {
 		return err
@@ -41,7 +41,7 @@ func watchProcess(ctx context.Context, c conf.Track, t *teller) error {
 
 // lookProcess tells whether enough run now.
 func lookProcess(c conf.Track) Finding {
-	w := &watcher{atLeast: max(c.AtLeast, 1), watched: make(map[int]int)}
+	w := &watcher{atLeast: max(c.AtLeast, 1), watched: make(map[int]process)}
 	defer w.close()
 	var err error
 	if w.table, err = newTable(c.Process); err == nil {
@@ -59,13 +59,18 @@ type watcher struct {
 	absence
 	atLeast int
 	events  *link.ProcEvents // nil: the kernel tells this process nothing
-	watched map[int]int      // process to pidfd
+	watched map[int]process  // by process
 	ended   int              // the last that did, since one was found
 }
 
+type process struct {
+	fd    int         // pidfd
+	image os.FileInfo // of the executable; nil where it may not be looked at
+}
+
 func (w *watcher) close() {
-	for _, fd := range w.watched {
-		unix.Close(fd)
+	for _, x := range w.watched {
+		unix.Close(x.fd)
 	}
 	if w.events != nil {
 		_ = w.events.Close()
@@ -151,8 +156,8 @@ func (w *watcher) wait(wake int, limit time.Duration) (rescan bool, err error) {
 		polled[1].Fd = int32(w.events.FD())
 	}
 	pids := make([]int, 2, 2+len(w.watched))
-	for pid, fd := range w.watched {
-		polled = append(polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	for pid, x := range w.watched {
+		polled = append(polled, unix.PollFd{Fd: int32(x.fd), Events: unix.POLLIN})
 		pids = append(pids, pid)
 	}
 	milliseconds := (max(limit, 0) + time.Millisecond - 1) / time.Millisecond
@@ -163,7 +168,7 @@ func (w *watcher) wait(wake int, limit time.Duration) (rescan bool, err error) {
 		if polled[i].Revents == 0 {
 			continue
 		}
-		unix.Close(w.watched[pids[i]])
+		unix.Close(w.watched[pids[i]].fd)
 		delete(w.watched, pids[i])
 		w.ended = pids[i]
 		rescan = rescan || !w.enough()
@@ -198,9 +203,9 @@ func (w *watcher) scan() error {
 // consider opens a descriptor of a process of that name that is not watched already, and gives up that of one that has
 // become another since: a child carries its parent's name until it becomes the program that it was made for.
 func (w *watcher) consider(pid int) {
-	if fd, known := w.watched[pid]; known {
-		if w.another(pid) {
-			unix.Close(fd)
+	if x, known := w.watched[pid]; known {
+		if w.another(pid, x.image) {
+			unix.Close(x.fd)
 			delete(w.watched, pid)
 		}
 		return
@@ -216,7 +221,7 @@ func (w *watcher) consider(pid int) {
 		unix.Close(fd)
 		return
 	}
-	w.watched[pid], w.ended = fd, 0
+	w.watched[pid], w.ended = process{fd, w.image(pid)}, 0
 }
 
 // absence lets a thing that was there be missing for a while before it counts as gone.

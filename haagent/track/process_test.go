@@ -209,6 +209,31 @@ func TestAnotherProgram(t *testing.T) {
 	})
 }
 
+// An upgrade moves the file of a program that runs aside: that is no other program.
+func TestMovedAside(t *testing.T) {
+	name := unique("-is-a-long-name")
+	path := program(t, "/bin/sleep", name)
+	pid := start(t, nil, path).Process.Pid
+	table, err := newTable(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{table: table, atLeast: 1, watched: make(map[int]process)}
+	defer w.close()
+	netnstest.Await(t, "the program", func() error {
+		if w.consider(pid); !w.enough() {
+			return errors.New("it does not count")
+		}
+		return nil
+	})
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if w.consider(pid); !w.enough() {
+		t.Error("it counts no more")
+	}
+}
+
 // A process that takes another name counts from then on.
 func TestNewName(t *testing.T) {
 	name := unique("name")
@@ -325,7 +350,7 @@ func BenchmarkScan(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &watcher{table: t, atLeast: 1, watched: map[int]int{}}
+	w := &watcher{table: t, atLeast: 1, watched: map[int]process{}}
 	for b.Loop() {
 		if err := w.scan(); err != nil {
 			b.Fatal(err)

@@ -63,15 +63,25 @@ func (t *table) matches(pid int) bool {
 	}
 }
 
-// another tells whether a process that matched is surely another by now. What cannot be read says nothing: a process
-// whose first thread has ended has no executable to show, and may run on.
-func (t *table) another(pid int) bool {
+// another tells whether a process that matched, and had that executable, is surely another by now. What cannot be read
+// says nothing: a process whose first thread has ended has no executable to show, and may run on. Nor does a name that
+// the executable's file was given since, as by an upgrade that moves it aside.
+func (t *table) another(pid int, had os.FileInfo) bool {
 	dir := filepath.Join(t.proc, strconv.Itoa(pid))
 	if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil && !t.called(comm) {
 		return true
 	}
 	exe, err := os.Readlink(filepath.Join(dir, "exe"))
-	return err == nil && !t.executes(exe)
+	return err == nil && !t.executes(exe) && !os.SameFile(had, t.image(pid))
+}
+
+// image is the executable of a process, wherever its file is by now; nil where it may not be looked at.
+func (t *table) image(pid int) os.FileInfo {
+	image, err := os.Stat(filepath.Join(t.proc, strconv.Itoa(pid), "exe"))
+	if err != nil {
+		return nil
+	}
+	return image
 }
 
 // called compares the kernel's name of a process.
