@@ -80,9 +80,9 @@ type Receiver struct {
 	group netip.AddrPort // the zero value: unicast
 	drops *metrics.Counter
 
-	settled bool // of a group: it has the interface that it should have
-	joined  int  // number of that interface; 0: it has had none yet
-	failing bool // it could not be joined when it was tried last
+	settled bool  // of a group: it has the interface that it should have
+	joined  []int // numbers of the interfaces on which it was joined and that were there since
+	failing bool  // it could not be joined when it was tried last
 }
 
 // OpenGroup joins a multicast group, address "239.2.11.71:8649" or "[ff05::71]:8649". The port is shared with every

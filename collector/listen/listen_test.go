@@ -208,6 +208,36 @@ func TestGroupKeepsItsInterfaceWithoutARoute(t *testing.T) {
 	}
 }
 
+// The default route moves to another network, as of a VPN: what is sent on the first one is heard all the same.
+func TestGroupIsHeardWhereItWas(t *testing.T) {
+	for _, group := range []string{"239.2.11.72:8660", "[ff05::72]:8660", "[ff02::72]:8660"} {
+		t.Run(group, func(t *testing.T) {
+			ownNetwork(t)
+			veth(t)
+			ip(t, "link", "add", "net1", "type", "veth", "peer", "name", "p1")
+			ip(t, "link", "set", "p1", "up")
+			ip(t, "link", "set", "net1", "up")
+			ip(t, "addr", "add", "10.98.0.1/24", "dev", "net1")
+			r, err := OpenGroup(t.Context(), group, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := OpenSender(t.Context(), []SendChannel{{Group: group, Interface: "eth0"}}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			ip(t, "route", "replace", "default", "dev", "net1")
+			ip(t, "-6", "route", "del", "default")
+			ip(t, "-6", "route", "add", "default", "dev", "net1")
+			r.renew()
+			if got := receive(t, 1, func() { mustSend(t, s, "x") }, r); len(got) != 1 || got[0] != "0 x" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
 func TestUnicast(t *testing.T) {
 	ownNetwork(t)
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -90,21 +91,25 @@ func (r *Receiver) Buffer() int {
 	return size
 }
 
-// join joins the group on an interface; that it is joined there already is no error. The one that it had before is then
-// given up: the kernel keeps a membership even of an interface that is gone, and grants a socket only so many (20 of IPv4,
-// net.ipv4.igmp_max_memberships). It is kept while loopback stands in for a network.
+// join joins the group on an interface; that it is joined there already is no error. It stays joined where it was, since
+// a route that moves, as to a VPN, moves no host, but for interfaces that are gone: the kernel keeps a membership even of
+// these, and grants a socket only so many (20 of IPv4, net.ipv4.igmp_max_memberships).
 func (r *Receiver) join(ifi *net.Interface) error {
 	err := r.membership(ifi.Index, unix.IP_ADD_MEMBERSHIP, unix.IPV6_JOIN_GROUP)
 	if err != nil && !errors.Is(err, unix.EADDRINUSE) {
 		return err
 	}
-	if r.settled = settles(ifi, r.opt.Interface); !r.settled {
-		return nil
+	r.settled = settles(ifi, r.opt.Interface)
+	r.joined = slices.DeleteFunc(r.joined, func(index int) bool {
+		if _, err := net.InterfaceByIndex(index); err == nil || index == ifi.Index {
+			return false
+		}
+		_ = r.membership(index, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP) // it fails where there is none
+		return true
+	})
+	if !slices.Contains(r.joined, ifi.Index) {
+		r.joined = append(r.joined, ifi.Index)
 	}
-	if r.joined != 0 && r.joined != ifi.Index {
-		_ = r.membership(r.joined, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP) // it fails where there is none
-	}
-	r.joined = ifi.Index
 	return nil
 }
 

@@ -36,7 +36,7 @@ type view struct {
 	quorum   int
 	time     int64 // of View, by its clock
 	heard    int64 // of View, by ours
-	began    int64 // when it became active, by ours
+	began    int64 // when it began to look, or did so again after a silence, by ours
 	left     int64 // when it ceased to be, by ours
 	last     int64 // of any word, by ours
 
@@ -105,6 +105,9 @@ func (v *view) hear(w *Word, heard int64) bool {
 	*said = w.Origin
 	switch w.Series.Name {
 	case View:
+		if !v.fresh(heard) { // it was killed, and looks again
+			v.began = heard
+		}
 		v.up, v.looked, v.time, v.heard = w.Value == 1, true, w.Time, heard
 	case Interval:
 		v.hearInterval(w.Value, heard)

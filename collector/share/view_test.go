@@ -106,6 +106,10 @@ func TestUpWaitsForWhoTakesOver(t *testing.T) {
 		saying{11, "a", 0, 1, 10}, saying{13, "c", 1, 1, 10},
 		saying{15, "a", 0, 1, 0}, saying{18, "d", 1, 1, 10},
 		saying{21, "c", 1, 1, 10})
+	f("it was killed, and takes its check back: what it sees counts at once", "1=1 10=1 22=0 30=0 46=1", 49,
+		saying{1, "a", 1, 1, 10}, saying{11, "a", 1, 1, 10},
+		saying{22, "b", 0, 1, 10}, saying{32, "b", 0, 1, 10}, saying{42, "b", 0, 1, 10},
+		saying{45, "b", 0, 1, 0}, saying{46, "a", 1, 1, 10})
 	f("two leave, one that takes over is heard", "1=0 18=0 20=0", 26,
 		saying{1, "a", 0, 1, 10}, saying{2, "b", 1, 1, 10}, saying{3, "c", 1, 1, 10},
 		saying{11, "a", 0, 1, 10}, saying{12, "b", 1, 1, 10}, saying{13, "c", 1, 1, 10},
