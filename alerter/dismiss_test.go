@@ -124,3 +124,24 @@ func TestForgottenIsSeen(t *testing.T) {
 	w.forgets("lb1", 2)
 	w.until("closed", "SELECT state = 'ok' FROM alerts")
 }
+
+// The writer was away for longer than silence may be, so the newest samples are not in the database: what waits for its
+// time goes on waiting.
+func TestWaitGoesOnWhileNothingIsWritten(t *testing.T) {
+	w, e := lone(t)
+	w.t0 = time.Now().UnixMilli() - 900_000
+	w.rule("cpu", "for_seconds", "1200")
+	w.exec("UPDATE rules SET no_data = true")
+	w.load(e)
+	second := int64(0)
+	for ; second < 900; second += 30 {
+		w.take(e, "cpu", second, 0.95)
+	}
+	next := w.engine()
+	next.awake = w.t0 + second*1000 // when it begins
+	w.load(next)
+	for ; second <= 1200; second += 30 {
+		w.take(next, "cpu", second, 0.95)
+	}
+	w.want("history", w.history(), "critical")
+}

@@ -154,7 +154,7 @@ func (e *engine) sweep(now int64) {
 	e.swept = now
 	for _, w := range e.watches {
 		for key, t := range w.tracks {
-			if m := &t.machine; m.State == rule.OK && m.Level != rule.Warning && m.Level != rule.Critical && now-m.Seen > forget.Milliseconds() {
+			if t.machine.Unremarkable() && now-t.machine.Seen > forget.Milliseconds() {
 				delete(w.tracks, key)
 			}
 		}

@@ -56,8 +56,8 @@ func (e *engine) load(ctx context.Context) error {
 	return e.flush(ctx)
 }
 
-// seed makes tracks of the series that were heard of late, so that silence since then is noticed, and of no others:
-// that a series is silent which was well when it was heard last, and was closed or has ended since, is no news.
+// seed makes tracks of the series that were heard of late, so that silence since then is noticed, and gives up those of
+// others that were well: that a series is silent which was closed, or has ended, is no news.
 func (e *engine) seed(ctx context.Context) error {
 	var names []string
 	byMetric := make(map[string][]*watch)
@@ -94,8 +94,7 @@ func (e *engine) seed(ctx context.Context) error {
 	for _, watches := range byMetric {
 		for _, w := range watches {
 			for key, t := range w.tracks {
-				if t.machine.State == rule.OK && !heard[t] {
-					e.close(t, message.SilenceFine)
+				if t.machine.Unremarkable() && !heard[t] {
 					delete(w.tracks, key)
 				}
 			}

@@ -138,6 +138,11 @@ func (m Machine) Restarted() Machine {
 	return m
 }
 
+// Unremarkable reports whether the series is well and waits for nothing.
+func (m *Machine) Unremarkable() bool {
+	return (m.State == OK || m.State == "") && m.Level != Warning && m.Level != Critical
+}
+
 // Rank orders the states by what they demand of a person. UNKNOWN counts as CRITICAL: nobody knows that it is not.
 func (s State) Rank() int {
 	switch s {

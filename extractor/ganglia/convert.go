@@ -19,6 +19,8 @@ const (
 	hostUpMetric = "keepwatch_host_up"
 	batchSamples = 10_000
 
+	anyRhythm = 300 // s between two times that a gmetad asks a gmond, while it is not known
+
 	sweepEvery = 3600 // s: what was not told since the last sweep is forgotten
 	infoEvery  = 3600 // s: what is known of a metric is told again
 	maxMade    = 1000 // series that the texts of one host may make between two sweeps
@@ -54,7 +56,9 @@ type converter struct {
 	swept   int64
 
 	now    int64 // s, of the present take
-	behind int64 // s for which who tells of the cluster could not ask it
+	asked  int64 // LOCALTIME of the last tree: when who tells of the cluster asked it
+	every  int64 // s between the last two
+	behind int64 // s since then
 	out    batch.Batch
 	ups    []metric.Sample // of hostUpMetric
 	sink   func(*batch.Batch) error
@@ -80,7 +84,7 @@ type last struct {
 }
 
 func newConverter(cluster string) *converter {
-	return &converter{cluster: cluster, hosts: make(map[string]*host)}
+	return &converter{cluster: cluster, hosts: make(map[string]*host), every: anyRhythm}
 }
 
 // take hands the new values of a cluster, as an address told it at now, to sink, in batches. The error is the sink's.
@@ -184,7 +188,10 @@ func sourceClock(t *tree.Cluster) int64 {
 // so that a value has the same time at each poll.
 func (c *converter) setClock(t *tree.Cluster, log *slog.Logger) {
 	c.clock = sourceClock(t)
-	c.behind = c.clock - t.LocalTime
+	if step := t.LocalTime - c.asked; c.asked > 0 && step > 0 {
+		c.every = min(step, sweepEvery)
+	}
+	c.asked, c.behind = t.LocalTime, c.clock-t.LocalTime
 	offset := c.now - c.clock
 	if near(offset, c.offset) {
 		return
@@ -422,9 +429,9 @@ func (c *converter) idle(now time.Time) bool {
 	return now.Unix()-c.now > sweepEvery
 }
 
-// unasked is for how many seconds who told of the cluster last could not ask it.
-func (c *converter) unasked() int64 {
+// unasked is for how many seconds who told of the cluster last has not asked it, and whether it should have by then.
+func (c *converter) unasked() (seconds int64, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.behind
+	return c.behind, c.behind >= gone+2*c.every
 }

@@ -66,6 +66,30 @@ func TestHostsThatNobodyAsksAreNotDown(t *testing.T) {
 	})
 }
 
+// A gmetad that asks its gmonds every two minutes.
+func TestSlowGmetadIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now().Unix()
+		asked := func() int64 {
+			now := time.Now().Unix()
+			return now - (now-begin)%120
+		}
+		n := &network{answer: map[string]func(io.Writer){"a:1": gmetadOf(asked, "web1")}}
+		_, s, stop := polling(t, n, io.Discard, "below: a:1")
+		defer stop()
+		synctest.Wait()
+		for range 90 {
+			round()
+		}
+		if got := s.told(); got != "" {
+			t.Errorf("told %q", got)
+		}
+		if up := s.last(hostUpMetric + " web1"); up != 1 {
+			t.Errorf("up is %v", up)
+		}
+	})
+}
+
 // A host that was silent when its gmond was asked last is down, whether it is asked or not.
 func TestSilentHostIsDownThoughNobodyAsks(t *testing.T) {
 	for reported, want := range map[int64]string{-100: "[0]", -79: "[]", 0: "[]", 30: "[0]"} { // s before LOCALTIME; later makes no sense
@@ -158,6 +182,7 @@ func TestNobodyIsForgottenAfterAnOutage(t *testing.T) {
 			round()
 		}
 		n.set("a:1", telling(host("1")))
+		round()
 		round()
 		if got, want := s.told(), "ganglia_source_lost a@lab, ganglia_source_found a@lab"; got != want {
 			t.Errorf("told %q, want %q", got, want)

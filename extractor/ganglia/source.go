@@ -260,7 +260,8 @@ func (s *source) store(ctx context.Context, a *answer, v *view) error {
 		if err := conv.take(c, a.addr, a.began, s.sink(ctx, name), s.log); err != nil {
 			return err
 		}
-		if err := s.asks(ctx, name, conv.unasked(), a.began); err != nil {
+		behind, lost := conv.unasked()
+		if err := s.asks(ctx, name, behind, lost, a.began); err != nil {
 			return err
 		}
 	}
@@ -278,8 +279,8 @@ func (s *source) sink(ctx context.Context, cluster string) func(*batch.Batch) er
 }
 
 // asks tells when the gmetad that is polled cannot ask the gmonds of a cluster any more, and when it can again.
-func (s *source) asks(ctx context.Context, cluster string, behind int64, now time.Time) error {
-	switch lost := behind >= gone; {
+func (s *source) asks(ctx context.Context, cluster string, behind int64, lost bool, now time.Time) error {
+	switch {
 	case lost == s.unasked[cluster]:
 		return nil
 	case lost:
