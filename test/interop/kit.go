@@ -223,10 +223,7 @@ func (o *ours) awaitOf(name, state string) status.Instance {
 // hears waits until the router named web, in a state, has accepted so many more advertisements.
 func (o *ours) hears(state string, more uint64) status.Instance {
 	o.t.Helper()
-	before, err := o.instance("web")
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	before := o.until("to answer", func(status.Instance) error { return nil }) // it may have been started anew just now
 	return o.until(fmt.Sprintf("to hear %d more advertisements as %s", more, state), func(i status.Instance) error {
 		if i.State != state || i.Received < before.Received+more {
 			return fmt.Errorf("it is %s (%s) and heard %d after %d", i.State, i.Reason, i.Received, before.Received)
