@@ -201,10 +201,14 @@ func readAll(fd int) []string {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := unix.Read(fd, buf)
-		if n <= 0 || err != nil {
+		switch {
+		case n > 0 && err == nil:
+			all = append(all, buf[:n]...)
+		case len(all) == 0:
+			return nil
+		default:
 			return strings.Split(strings.TrimSuffix(string(all), "\n"), "\n")
 		}
-		all = append(all, buf[:n]...)
 	}
 }
 
