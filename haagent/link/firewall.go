@@ -176,7 +176,7 @@ func (f *Firewall) build() error {
 	} {
 		f.noAccept[i] = &nftables.Set{Table: table, Name: "no_accept" + family.name, KeyType: family.key}
 		f.handover[i] = &nftables.Set{Table: table, Name: "handover" + family.name, KeyType: family.key, HasTimeout: true}
-		if err := errors.Join(f.conn.AddSet(f.noAccept[i], nil), f.conn.AddSet(f.handover[i], nil)); err != nil {
+		if err := f.addSets(f.noAccept[i], f.handover[i]); err != nil {
 			return err
 		}
 		if family.protocol == unix.NFPROTO_IPV6 {
@@ -195,6 +195,20 @@ func (f *Firewall) build() error {
 		return err
 	}
 	return f.conn.Flush()
+}
+
+// numbering guards the number of the next set, which package nftables has one of for all connections.
+var numbering sync.Mutex
+
+func (f *Firewall) addSets(sets ...*nftables.Set) error {
+	numbering.Lock()
+	defer numbering.Unlock()
+	for _, s := range sets {
+		if err := f.conn.AddSet(s, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addressFamily is where the addresses are in the header of a family.
