@@ -99,10 +99,10 @@ func (n *node) cut(die bool) {
 	}
 }
 
-// survives says until when it lives that lives at a time.
+// survives says until when it lives that lives at a time; it may be just about to die.
 func (n *node) survives(at int64) int64 {
 	for _, o := range n.fate.deaths {
-		if o.from > at {
+		if o.from >= at {
 			return o.from
 		}
 	}
