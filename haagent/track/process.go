@@ -168,8 +168,7 @@ func (w *watcher) wait(wake int, limit time.Duration) (rescan bool, err error) {
 		if polled[i].Revents == 0 {
 			continue
 		}
-		unix.Close(w.watched[pids[i]].fd)
-		delete(w.watched, pids[i])
+		w.forget(pids[i])
 		w.ended = pids[i]
 		rescan = rescan || !w.enough()
 	}
@@ -205,8 +204,7 @@ func (w *watcher) scan() error {
 func (w *watcher) consider(pid int) {
 	if x, known := w.watched[pid]; known {
 		if w.another(pid, x.image) {
-			unix.Close(x.fd)
-			delete(w.watched, pid)
+			w.forget(pid)
 		}
 		return
 	}
@@ -222,6 +220,11 @@ func (w *watcher) consider(pid int) {
 		return
 	}
 	w.watched[pid], w.ended = process{fd, w.image(pid)}, 0
+}
+
+func (w *watcher) forget(pid int) {
+	unix.Close(w.watched[pid].fd)
+	delete(w.watched, pid)
 }
 
 // absence lets a thing that was there be missing for a while before it counts as gone.
